@@ -107,7 +107,9 @@ class SearchFilters:
         Interval(self.start, self.end)  # refuses an empty one
         areas = [name for name in ("geometry", "bbox", "point") if self.is_set(name)]
         if len(areas) > 1:
-            raise FilterError(f"give one of --geometry, --bbox and --point, not {' and '.join(areas)}")
+            raise FilterError(
+                f"give one of --geometry, --bbox and --point, not {' and '.join(areas)}"
+            )
 
     def is_set(self, name: str) -> bool:
         """Tell whether this filter narrows anything."""
@@ -219,7 +221,9 @@ def _plain(value: Any) -> Any:
 def _moment(value: Any, *, end: bool = False) -> datetime:
     if isinstance(value, datetime):
         return times.parse(value.isoformat())
-    return times.parse_bound(value.isoformat() if isinstance(value, date) else _text(value), end=end)
+    return times.parse_bound(
+        value.isoformat() if isinstance(value, date) else _text(value), end=end
+    )
 
 
 def _end(value: Any) -> datetime:

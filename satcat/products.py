@@ -123,11 +123,11 @@ def content_hash(values: Mapping[str, Any]) -> str:
     differ in how they give those back), so that a row hashes alike wherever it is kept.
     """
     said = {
-        name: _canonical(value)
-        for name in SOURCE_COLUMNS
-        if (value := values[name]) is not None
+        name: _canonical(value) for name in SOURCE_COLUMNS if (value := values[name]) is not None
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

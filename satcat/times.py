@@ -37,7 +37,9 @@ def parse(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise TimeError(f"{text!r} is no instant: write 2024-06-01 or 2024-06-01T10:30:00Z") from None
+        raise TimeError(
+            f"{text!r} is no instant: write 2024-06-01 or 2024-06-01T10:30:00Z"
+        ) from None
 
 
 def to_text(moment: datetime) -> str:

@@ -1,0 +1,379 @@
+"""The tables of the first release.
+
+Revision: 0001
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+INSTANT = sa.Text()
+JSON = sa.Text()
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+NOW = sa.text("(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "account_slots",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.Text()),
+        sa.Column("claim", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lease_until", INSTANT),
+        sa.PrimaryKeyConstraint("account", "slot", name="pk_account_slots"),
+    )
+    op.create_table(
+        "deleted_products",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text()),
+        sa.Column("collection", sa.Text()),
+        sa.Column("sensing_start", INSTANT),
+        sa.Column("deletion_date", INSTANT),
+        sa.Column("deletion_cause", sa.Text()),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("noticed_at", INSTANT, nullable=False),
+        sa.Column("record", JSON),
+        sa.CheckConstraint("kind IN ('deleted', 'vanished')", name="ck_deleted_products_kind"),
+        sa.PrimaryKeyConstraint("id", name="pk_deleted_products"),
+    )
+    op.create_index("ix_deleted_products_name", "deleted_products", ["name"])
+    op.create_table(
+        "download_attempts",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("claim", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("finished_at", INSTANT),
+        sa.Column("bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("error", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_download_attempts"),
+    )
+    op.create_index("ix_download_attempts_product", "download_attempts", ["product_id"])
+    op.create_table(
+        "downloads",
+        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="queued", nullable=False),
+        sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("include", sa.Text()),
+        sa.Column("requested_at", INSTANT, server_default=NOW, nullable=False),
+        sa.Column("not_before", INSTANT),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("error", sa.Text()),
+        sa.Column("worker", sa.Text()),
+        sa.Column("claim", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("lease_until", INSTANT),
+        sa.Column("path", sa.Text()),
+        sa.Column("size_bytes", sa.BigInteger()),
+        sa.Column("bytes_done", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("checksum_algorithm", sa.Text()),
+        sa.Column("checksum", sa.Text()),
+        sa.Column("verification", sa.Text(), server_default="none", nullable=False),
+        sa.Column("started_at", INSTANT),
+        sa.Column("finished_at", INSTANT),
+        sa.Column("verified_at", INSTANT),
+        sa.CheckConstraint(
+            "status IN ('queued', 'running', 'done', 'failed', 'offline', 'bad_at_source', 'cancelled', 'gone')",
+            name="ck_downloads_status",
+        ),
+        sa.CheckConstraint(
+            "verification IN ('checksum', 'manifest', 'structure', 'size_only', 'none')",
+            name="ck_downloads_verification",
+        ),
+        sa.PrimaryKeyConstraint("product_id", name="pk_downloads"),
+    )
+    op.create_index("ix_downloads_queue", "downloads", ["status", "priority", "requested_at"])
+    op.create_table(
+        "products",
+        sa.Column("pk", SERIAL, nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("product_type", sa.Text()),
+        sa.Column("processing_level", sa.Text()),
+        sa.Column("processing_baseline", sa.Text()),
+        sa.Column("platform", sa.Text()),
+        sa.Column("instrument", sa.Text()),
+        sa.Column("tile_id", sa.Text()),
+        sa.Column("relative_orbit", sa.Integer()),
+        sa.Column("absolute_orbit", sa.Integer()),
+        sa.Column("orbit_direction", sa.Text()),
+        sa.Column("polarisation", sa.Text()),
+        sa.Column("cloud_cover", sa.Double()),
+        sa.Column("sensing_start", INSTANT, nullable=False),
+        sa.Column("sensing_end", INSTANT),
+        sa.Column("origin_date", INSTANT),
+        sa.Column("publication_date", INSTANT),
+        sa.Column("modification_date", INSTANT),
+        sa.Column("eviction_date", INSTANT),
+        sa.Column("online", sa.Boolean()),
+        sa.Column("size_bytes", sa.BigInteger()),
+        sa.Column("s3_path", sa.Text()),
+        sa.Column("md5", sa.Text()),
+        sa.Column("blake3", sa.Text()),
+        sa.Column("west", sa.Double()),
+        sa.Column("south", sa.Double()),
+        sa.Column("east", sa.Double()),
+        sa.Column("north", sa.Double()),
+        sa.Column("footprint", sa.LargeBinary()),
+        sa.Column("attributes", JSON, server_default="{}", nullable=False),
+        sa.Column("content_hash", sa.Text(), nullable=False),
+        sa.Column("first_seen_at", INSTANT, nullable=False),
+        sa.Column("changed_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_products"),
+        sa.UniqueConstraint("id", name="uq_products_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_products_collection", "products", ["collection", "sensing_start"])
+    op.create_index("ix_products_name", "products", ["name"])
+    op.create_index(
+        "ix_products_tile",
+        "products",
+        ["tile_id", "product_type", "sensing_start", "cloud_cover"],
+        sqlite_where=sa.text("tile_id IS NOT NULL"),
+        postgresql_where=sa.text("tile_id IS NOT NULL"),
+    )
+    op.create_table(
+        "scopes",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("filters", sa.Text(), nullable=False),
+        sa.Column("sensing_start", INSTANT),
+        sa.Column("sensing_end", INSTANT),
+        sa.Column("created_at", INSTANT, server_default=NOW, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_scopes"),
+        sa.UniqueConstraint("name", name="uq_scopes_name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "sync_runs",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("scope_id", sa.Integer()),
+        sa.Column("scope", sa.Text()),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("finished_at", INSTANT),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("requests", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("added", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("changed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("deleted", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("error", sa.Text()),
+        sa.Column("report", JSON),
+        sa.CheckConstraint("kind IN ('sync', 'verify')", name="ck_sync_runs_kind"),
+        sa.PrimaryKeyConstraint("id", name="pk_sync_runs"),
+    )
+    op.create_table(
+        "tile_months",
+        sa.Column("tile_id", sa.Text(), nullable=False),
+        sa.Column("product_type", sa.Text(), nullable=False),
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("products", sa.Integer(), nullable=False),
+        sa.Column("clear_products", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "tile_id", "product_type", "month", "collection", name="pk_tile_months"
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "tiles",
+        sa.Column("tile_id", sa.Text(), nullable=False),
+        sa.Column("grid", sa.Text(), nullable=False),
+        sa.Column("epsg", sa.Integer()),
+        sa.Column("west", sa.Double(), nullable=False),
+        sa.Column("south", sa.Double(), nullable=False),
+        sa.Column("east", sa.Double(), nullable=False),
+        sa.Column("north", sa.Double(), nullable=False),
+        sa.Column("footprint", sa.LargeBinary(), nullable=False),
+        sa.Column("area_km2", sa.Double(), nullable=False),
+        sa.Column("land", sa.Boolean()),
+        sa.CheckConstraint("grid IN ('mgrs', 'wrs2')", name="ck_tiles_grid"),
+        sa.PrimaryKeyConstraint("tile_id", name="pk_tiles"),
+    )
+    op.create_table(
+        "scope_products",
+        sa.Column("scope_id", SERIAL, nullable=False),
+        sa.Column("slice", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("pk", SERIAL, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["pk"], ["products.pk"], name="fk_scope_products_pk", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["scope_id"], ["scopes.id"], name="fk_scope_products_scope_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("scope_id", "slice", "pk", name="pk_scope_products"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_scope_products_pk", "scope_products", ["pk"])
+    op.create_table(
+        "sync_cursors",
+        sa.Column("scope_id", SERIAL, nullable=False),
+        sa.Column("slice", sa.Integer(), nullable=False),
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("position", INSTANT, nullable=False),
+        sa.CheckConstraint(
+            "feed IN ('publication', 'modification', 'deletion')", name="ck_sync_cursors_feed"
+        ),
+        sa.ForeignKeyConstraint(
+            ["scope_id"], ["scopes.id"], name="fk_sync_cursors_scope_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("scope_id", "slice", "feed", name="pk_sync_cursors"),
+    )
+    op.create_table(
+        "sync_lateness",
+        sa.Column("scope_id", SERIAL, nullable=False),
+        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("publication_date", INSTANT, nullable=False),
+        sa.Column("noticed_at", INSTANT, nullable=False),
+        sa.Column("late_seconds", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["scope_id"], ["scopes.id"], name="fk_sync_lateness_scope_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("scope_id", "product_id", name="pk_sync_lateness"),
+    )
+    op.create_table(
+        "sync_rejects",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("scope_id", SERIAL, nullable=False),
+        sa.Column("slice", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("product_id", sa.Text()),
+        sa.Column("position", INSTANT),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("raw", sa.Text()),
+        sa.Column("first_at", INSTANT, nullable=False),
+        sa.Column("last_at", INSTANT, nullable=False),
+        sa.Column("resolved_at", INSTANT),
+        sa.CheckConstraint("kind IN ('reject', 'warning')", name="ck_sync_rejects_kind"),
+        sa.ForeignKeyConstraint(
+            ["scope_id"], ["scopes.id"], name="fk_sync_rejects_scope_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_sync_rejects"),
+    )
+    op.create_index("ix_sync_rejects_scope", "sync_rejects", ["scope_id", "resolved_at"])
+    op.create_table(
+        "sync_windows",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("scope_id", SERIAL, nullable=False),
+        sa.Column("slice", sa.Integer(), nullable=False),
+        sa.Column("window_start", INSTANT),
+        sa.Column("window_end", INSTANT),
+        sa.Column("status", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("published_before", INSTANT),
+        sa.Column("resume_at", INSTANT),
+        sa.Column("seen_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("seen_digest", sa.Text()),
+        sa.Column("server_count", sa.Integer()),
+        sa.Column("id_digest", sa.Text()),
+        sa.Column("listed_at", INSTANT),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("error", sa.Text()),
+        sa.CheckConstraint(
+            "status IN ('pending', 'complete', 'mismatch')", name="ck_sync_windows_status"
+        ),
+        sa.ForeignKeyConstraint(
+            ["scope_id"], ["scopes.id"], name="fk_sync_windows_scope_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_sync_windows"),
+    )
+    op.create_index("ix_sync_windows_scope", "sync_windows", ["scope_id", "slice", "window_start"])
+    for statement in (*SPATIAL_INDEX, *TILE_MONTHS, TILE_COVERAGE):
+        op.get_bind().exec_driver_sql(statement)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("an empty catalogue is a new file")
+
+
+# Times become days since 2000-01-01: small enough for the index's float32. It rounds outward, so nothing is lost.
+# A footprint that crosses 180 degrees (west > east) gets a second entry under the negative key.
+_BOXES = """
+    INSERT INTO products_rtree
+    SELECT NEW.pk, NEW.west, CASE WHEN NEW.west > NEW.east THEN 180 ELSE NEW.east END, NEW.south, NEW.north,
+           julianday(NEW.sensing_start) - 2451544.5, julianday(NEW.sensing_start) - 2451544.5
+    WHERE NEW.west IS NOT NULL;
+    INSERT INTO products_rtree
+    SELECT -NEW.pk, -180, NEW.east, NEW.south, NEW.north,
+           julianday(NEW.sensing_start) - 2451544.5, julianday(NEW.sensing_start) - 2451544.5
+    WHERE NEW.west > NEW.east;
+"""
+_NO_BOXES = "DELETE FROM products_rtree WHERE pk IN (OLD.pk, -OLD.pk);"
+
+# Triggers, and not the program that writes, keep what is derived from products: people delete rows with any tool, and
+# most tools leave foreign keys off.
+SPATIAL_INDEX = (
+    "CREATE VIRTUAL TABLE products_rtree USING rtree(pk, west, east, south, north, first_day, last_day)",
+    f"CREATE TRIGGER products_rtree_insert AFTER INSERT ON products BEGIN {_BOXES} END",
+    f"""CREATE TRIGGER products_rtree_update
+    AFTER UPDATE OF pk, west, south, east, north, sensing_start ON products
+    BEGIN {_NO_BOXES} {_BOXES} END""",
+    f"""CREATE TRIGGER products_delete AFTER DELETE ON products
+    BEGIN {_NO_BOXES} DELETE FROM scope_products WHERE pk = OLD.pk; END""",
+)
+
+_COUNT_IN = """
+    INSERT INTO tile_months (tile_id, product_type, month, collection, products, clear_products, size_bytes)
+    SELECT NEW.tile_id, coalesce(NEW.product_type, ''), substr(NEW.sensing_start, 1, 7), NEW.collection,
+           1, coalesce(NEW.cloud_cover <= 20, 0), coalesce(NEW.size_bytes, 0)
+    WHERE NEW.tile_id IS NOT NULL
+    ON CONFLICT DO UPDATE SET
+        products = products + 1,
+        clear_products = clear_products + excluded.clear_products,
+        size_bytes = size_bytes + excluded.size_bytes;
+"""
+_SAME_MONTH = """
+    tile_id = OLD.tile_id AND product_type = coalesce(OLD.product_type, '')
+    AND month = substr(OLD.sensing_start, 1, 7) AND collection = OLD.collection
+"""
+_COUNT_OUT = f"""
+    UPDATE tile_months SET
+        products = products - 1,
+        clear_products = clear_products - coalesce(OLD.cloud_cover <= 20, 0),
+        size_bytes = size_bytes - coalesce(OLD.size_bytes, 0)
+    WHERE {_SAME_MONTH};
+    DELETE FROM tile_months WHERE {_SAME_MONTH} AND products <= 0;
+"""
+TILE_MONTHS = (
+    f"CREATE TRIGGER tile_months_insert AFTER INSERT ON products BEGIN {_COUNT_IN} END",
+    f"""CREATE TRIGGER tile_months_update
+    AFTER UPDATE OF tile_id, product_type, sensing_start, collection, cloud_cover, size_bytes ON products
+    BEGIN {_COUNT_OUT} {_COUNT_IN} END""",
+    f"CREATE TRIGGER tile_months_delete AFTER DELETE ON products BEGIN {_COUNT_OUT} END",
+)
+
+TILE_COVERAGE = """
+CREATE VIEW tile_coverage AS
+SELECT
+    p.tile_id,
+    p.product_type,
+    count(*) AS products,
+    min(p.sensing_start) AS first_sensing,
+    max(p.sensing_start) AS last_sensing,
+    min(p.cloud_cover) AS min_cloud_cover,
+    avg(p.cloud_cover) AS mean_cloud_cover,
+    count(CASE WHEN p.cloud_cover <= 20 THEN 1 END) AS clear_products,
+    sum(p.size_bytes) AS size_bytes,
+    count(d.product_id) AS downloaded
+FROM products AS p
+LEFT JOIN downloads AS d ON d.product_id = p.id AND d.status = 'done' AND d.include IS NULL
+WHERE p.tile_id IS NOT NULL
+GROUP BY p.tile_id, p.product_type
+"""

@@ -1,0 +1,1 @@
+"""Sources: the far ends that catalogues are mirrored from. Nothing here knows the database."""

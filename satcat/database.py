@@ -1,0 +1,319 @@
+"""The one place that opens a database: pragmas, migrations, transactions, locks.
+
+`Database.read()` and `Database.write()` are the only transactions. A write takes SQLite's write lock at its beginning
+(`BEGIN IMMEDIATE`), for a read that turns into a write fails at once when another process has written meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from satcat import locks
+from satcat.errors import (
+    CatalogueDamagedError, CatalogueError, CatalogueForeignError, CatalogueMissingError,
+    CatalogueOutdatedError, FilterError,
+)  # fmt: skip
+from satcat.models import SCHEMA_VERSION, products, tiles
+
+logger = logging.getLogger("satcat")
+
+#: "SATC", so that `file` and others can tell a catalogue from any other SQLite database.
+APPLICATION_ID = 0x53415443
+PAGE_SIZE = 16384  # bytes
+_MIN_SQLITE = (3, 38, 0)
+_NETWORK_FILESYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb",
+    "smb2",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+}
+
+
+class Database:
+    """One open catalogue. Safe to share between threads; each transaction takes its own connection."""
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path = path
+        self.engine = engine
+
+    @classmethod
+    def open(cls, where: str | Path, *, create: bool = False) -> Self:
+        """Open the catalogue at a path (or `sqlite:///` URL) and check its schema version.
+
+        Args:
+            create: make a new catalogue where there is none.
+
+        Raises:
+            CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError
+        """
+        database = cls.connect(where, create=create)
+        try:
+            if database.version() is None:
+                if not create:
+                    raise CatalogueMissingError(str(database.path))
+                database.upgrade()
+            database.check_version()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def connect(cls, where: str | Path, *, create: bool = False) -> Self:
+        """Open the file whatever its schema version is; for upgrades."""
+        path = sqlite_path(where)
+        if sqlite3.sqlite_version_info < _MIN_SQLITE:
+            raise CatalogueError(
+                f"SQLite {sqlite3.sqlite_version} is too old: satcat needs 3.38 or newer"
+            )
+        if not path.exists():
+            if not create:
+                raise CatalogueMissingError(str(path))
+            if not path.parent.is_dir():
+                raise CatalogueError(f"the folder {path.parent} does not exist: create it first")
+        elif path.is_dir():
+            raise CatalogueForeignError(str(path), "it is a folder")
+        return cls(path, _engine(path))
+
+    def close(self) -> None:
+        """Close every connection; SQLite then folds its log back into the one file."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the catalogue and writes nothing."""
+        with self._translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A transaction that is stored whole or not at all.
+
+        Args:
+            durable: survive a power cut too, not only a killed process; for what cannot be fetched again cheaply.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            if durable:
+                connection.connection.driver_connection.execute("PRAGMA synchronous = FULL")  # type: ignore[union-attr]
+            try:
+                connection = connection.execution_options(satcat_write=True)
+                with connection.begin():
+                    yield connection
+            finally:
+                if durable:
+                    connection.connection.driver_connection.execute("PRAGMA synchronous = NORMAL")  # type: ignore[union-attr]
+
+    @contextlib.contextmanager
+    def syncing(self, purpose: str) -> Iterator[None]:
+        """Hold the lock that one sync at a time may hold.
+
+        Raises:
+            CatalogueLockedError: another process holds it.
+        """
+        lock = self.path.with_name(self.path.name + "-lock")
+        with locks.hold(lock, purpose, of=str(self.path)):
+            yield
+
+    def version(self) -> str | None:
+        """The schema version; None for a database that is still empty."""
+        with self.read() as connection:
+            names = set(connection.scalars(sa.text("SELECT name FROM sqlite_master")))
+            if not names:
+                return None
+            if not {"alembic_version", "products", "downloads", "sync_windows"} <= names:
+                raise CatalogueForeignError(str(self.path), "a database without satcat's tables")
+            versions = list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+        if len(versions) != 1 or not str(versions[0]).isdigit():
+            raise CatalogueForeignError(str(self.path), f"of an unknown schema {versions}")
+        return str(versions[0])
+
+    def check_version(self) -> None:
+        """Raise CatalogueOutdatedError unless this satcat made the schema."""
+        found = self.version()
+        if found != SCHEMA_VERSION:
+            raise CatalogueOutdatedError(
+                str(self.path), str(found), SCHEMA_VERSION, newer=(found or "") > SCHEMA_VERSION
+            )
+
+    def upgrade(self) -> str:
+        """Bring the schema to this satcat's version, in one transaction; returns that version.
+
+        A catalogue of a newer satcat is refused. The tile grids are filled in where they are missing.
+        """
+        from satcat.upgrades import upgrade
+
+        found = self.version()
+        if found is not None and found > SCHEMA_VERSION:
+            self.check_version()
+        with self._foreign_keys_off() as connection:
+            upgrade(connection)
+            if connection.scalar(sa.select(sa.func.count()).select_from(tiles)) == 0:
+                _fill_tiles(connection)
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise CatalogueDamagedError(str(self.path), f"{len(broken)} rows refer to nothing")
+        return SCHEMA_VERSION
+
+    @contextlib.contextmanager
+    def _foreign_keys_off(self) -> Iterator[Connection]:
+        """A write with foreign keys off: else rebuilding a table would delete the rows that refer to it."""
+        with self._translated(), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
+            try:
+                connection = connection.execution_options(satcat_write=True)
+                with connection.begin():
+                    yield connection
+            finally:
+                driver.execute("PRAGMA foreign_keys = ON")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Name what the database itself complains of in our own words."""
+        try:
+            yield
+        except (DBAPIError, sqlite3.Error) as error:
+            known = _translate(str(self.path), getattr(error, "orig", error))
+            if known is None:
+                raise
+            raise known from error
+
+
+def sqlite_path(where: str | Path) -> Path:
+    """The file behind a path or an SQLAlchemy URL.
+
+    Raises:
+        FilterError: the URL is of a database that satcat does not know.
+    """
+    text = str(where)
+    if "://" not in text:
+        return Path(text)
+    url = sa.make_url(text)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        shown = url.render_as_string(hide_password=True)
+        raise FilterError(
+            f"--db {shown}: this version of satcat keeps catalogues in SQLite files; give a path"
+        )
+    return Path(url.database)
+
+
+def _engine(path: Path) -> Engine:
+    engine = sa.create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}
+    )
+    wal_is_safe = not on_network_filesystem(path)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = (
+            None  # SQLAlchemy's "begin" below says when a transaction starts
+        )
+        _set_pragmas(connection, wal_is_safe=wal_is_safe)
+        _register_functions(connection)
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("satcat_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    if not wal_is_safe:
+        logger.warning(
+            "%s is on a network file system: using a rollback journal, which is slower", path
+        )
+    return engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, *, wal_is_safe: bool) -> None:
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # only a new file takes these
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    journal = "wal" if wal_is_safe else "delete"
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
+        with contextlib.suppress(
+            sqlite3.OperationalError
+        ):  # a read-only or busy file keeps what it has
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.executescript(
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;"
+        # in pages: a checkpoint every 64 MB, for each rewrites every page touched since the last one
+        "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;"
+    )
+
+
+def _register_functions(connection: sqlite3.Connection) -> None:
+    def intersects(footprint: bytes | None, area: bytes) -> bool | None:
+        from satcat import footprints
+
+        return footprints.intersects(footprint, area)
+
+    connection.create_function("ST_Intersects", 2, intersects, deterministic=True)
+
+
+def on_network_filesystem(path: Path) -> bool:
+    """Tell whether a file is on a file system whose locks and shared memory SQLite's WAL cannot rely on."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return False
+    folder = path.absolute().parent.resolve()
+    kinds = {}
+    for line in mounts:
+        _, where, kind, *_rest = line.split(" ")
+        kinds[Path(where.replace("\\040", " "))] = kind
+    at = next((kinds[place] for place in (folder, *folder.parents) if place in kinds), "")
+    return at in _NETWORK_FILESYSTEMS
+
+
+def _fill_tiles(connection: Connection) -> None:
+    from satcat.tiles import rows
+
+    marks = ", ".join("?" * len(tiles.columns))
+    connection.exec_driver_sql(
+        f"INSERT INTO tiles VALUES ({marks})", [tuple(row) for row in rows()]
+    )  # noqa: S608
+
+
+def _translate(where: str, error: object) -> CatalogueError | None:
+    text = str(error)
+    if "file is not a database" in text or "file is encrypted" in text:
+        return CatalogueForeignError(where, "the file is no SQLite database")
+    if "malformed" in text or "disk I/O error" in text:
+        return CatalogueDamagedError(where, text)
+    if "database is locked" in text:
+        return CatalogueError(
+            f"{where} is in use by another program that does not let go: close it and try again"
+        )
+    if "readonly database" in text or "unable to open database" in text:
+        return CatalogueError(f"{where} cannot be opened for this ({text}): check its permissions")
+    if "full" in text and isinstance(error, sqlite3.OperationalError):
+        return CatalogueError(
+            f"{where} cannot grow ({text}): make room on the disk; nothing stored is lost"
+        )
+    return None
+
+
+def count_products(connection: Connection) -> int:
+    """How many products the catalogue holds."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(products)) or 0

@@ -1,0 +1,357 @@
+"""Footprints and areas: reading WKT and GeoJSON, boxes, stored and searched forms, areas.
+
+Longitude and latitude in degrees, WGS 84, x = longitude, edges straight in lon/lat. Whatever is read comes out in the
+normal form of `satcat.globe`; functions that take a geometry expect it in that form. Every function that reads
+raises FootprintError, and nothing else, for what is no usable geometry.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import get_ident
+from typing import Any, TypeAlias
+
+import numpy as np
+import shapely
+from shapely.geometry import mapping
+from shapely.geometry.base import BaseGeometry
+
+from satcat.errors import FootprintError
+from satcat.globe import (
+    LINE,
+    MAX_MENDED,
+    MAX_VERTICES,
+    POINT,
+    POLYGON,
+    Array,
+    collected,
+    cut,
+    densified,
+    normal,
+    paths,
+)
+
+#: West, south, east, north. `west > east` where the box crosses 180°.
+Box: TypeAlias = tuple[float, float, float, float]
+
+_MAX_TEXT = 4_000_000
+_KINDS = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
+# One keyword and then numbers: no NaN, and no nested collections, which overrun the stack of GEOS's reader.
+_WKT = re.compile(
+    r"(?:SRID=(\d{1,9});\s*)?((?:MULTI)?(?:POINT|LINESTRING|POLYGON)(?:\s+(?:ZM|Z|M))?\s*\([-+.\dE,()\s]*\))",
+    re.IGNORECASE | re.ASCII,
+)
+_ODATA = re.compile(r"geography'(.*)'", re.IGNORECASE | re.DOTALL)
+
+# WGS 84
+_SEMI_MAJOR_KM = 6378.137
+_ECCENTRICITY = math.sqrt(0.0066943799901413165)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """A normalised geometry as the tables hold it: little-endian 2-D WKB, and its box in degrees (see `box`)."""
+
+    wkb: bytes
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+def from_odata(text: str | None, geojson: object | None = None) -> Footprint | None:
+    """Read a product's `Footprint` text, or its `GeoFootprint` object where there is no text; None if neither is.
+
+    The text is `geography'SRID=4326;POLYGON ((lon lat, ...))'` or bare (E)WKT. A ring that jumps by more than 180° of
+    longitude is taken to cross 180°, for so are recorded Sentinel-1 footprints written. Lines and points stay such.
+    """
+    if text is None or text == "":
+        return None if geojson is None else of(normal(_read_geojson(geojson), MAX_MENDED))
+    if not isinstance(text, str):
+        raise FootprintError(f"a footprint is text, not {type(text).__name__}")
+    wrapped = _ODATA.fullmatch(text)
+    return of(normal(_read_wkt(wrapped[1] if wrapped else text), MAX_MENDED))
+
+
+def of(geometry: BaseGeometry) -> Footprint:
+    """The stored form of a geometry that is in normal form."""
+    return Footprint(to_wkb(geometry), *box(geometry))
+
+
+def area_of_interest(text: str) -> BaseGeometry:
+    """Read what people type for an area: WKT, EWKT, GeoJSON, or the path of a file (UTF-8) that holds one of these.
+
+    A Feature is its geometry, a collection the union of its members. Gives polygons or points. Here an edge over more
+    than 180° of longitude is refused: one reads it as crossing 180°, another as running the long way round.
+    """
+    stated = text.strip()
+    if not (stated.startswith("{") or _WKT.match(stated)):
+        stated = _read_file(stated)
+    members = _geojson_members(stated) if stated.startswith("{") else [_read_wkt(stated)]
+    for member in members:
+        _refuse_ambiguous(member)
+    area = _union([normal(member, MAX_VERTICES) for member in members])
+    if shapely.get_dimensions(area) == LINE:
+        raise FootprintError(f"{_short(text)} is a line: give a polygon or a point")
+    if shapely.get_dimensions(area) == POINT and any(shapely.get_dimensions(members) == POLYGON):
+        raise FootprintError(f"{_short(text)} is a polygon without area")
+    return area
+
+
+def from_bbox(west: float, south: float, east: float, north: float) -> BaseGeometry:
+    """The polygon of a box in degrees; `west > east` crosses 180°."""
+    named = f"the box {west:g},{south:g},{east:g},{north:g}"
+    if not (-180 <= west <= 180 and -180 <= east <= 180):
+        raise FootprintError(f"{named} leaves ±180° of longitude: to cross 180°, give west > east")
+    if not (-90 <= south <= 90 and -90 <= north <= 90):
+        raise FootprintError(f"{named} leaves ±90° of latitude: the order is west,south,east,north")
+    if south >= north:
+        raise FootprintError(
+            f"{named} has its south not below its north: the order is west,south,east,north"
+        )
+    reach = east if west < east else east + 360
+    if reach == west or west == east:
+        raise FootprintError(f"{named} has no width: give two longitudes")
+    return collected(cut(densified(shapely.box(west, south, reach, north))))
+
+
+def from_bbox_text(text: str) -> BaseGeometry:
+    """The polygon of `W,S,E,N`."""
+    return from_bbox(*_numbers(text, 4, "W,S,E,N"))
+
+
+def from_point_text(text: str) -> BaseGeometry:
+    """The point of `LON,LAT`."""
+    lon, lat = _numbers(text, 2, "LON,LAT")
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        raise FootprintError(
+            f"the point {text!r} is not on the globe: give longitude, then latitude"
+        )
+    return shapely.Point(lon, lat)
+
+
+def box(geometry: BaseGeometry) -> Box:
+    """The box of a geometry in normal form. Where parts meet at 180° it leaves out the widest empty stretch."""
+    west, south, east, north = geometry.bounds
+    if west > -180 or east < 180:
+        return west, south, east, north
+    spans = sorted(part.bounds[::2] for part in shapely.get_parts(geometry))
+    reached, gap = spans[0][1], (0.0, east, west)
+    for start, end in spans[1:]:
+        gap = max(gap, (start - reached, reached, start))
+        reached = max(reached, end)
+    if gap[0] <= 0:
+        return west, south, east, north
+    return gap[2], south, gap[1], north
+
+
+def boxes(geometry: BaseGeometry) -> list[Box]:
+    """Boxes that hold the geometry, none with `west > east`: two where it crosses 180°, else one."""
+    west, south, east, north = box(geometry)
+    if west <= east:
+        return [(west, south, east, north)]
+    return [(west, south, 180.0, north), (-180.0, south, east, north)]
+
+
+def to_wkb(geometry: BaseGeometry) -> bytes:
+    """Little-endian 2-D WKB, without an SRID."""
+    return shapely.to_wkb(geometry, output_dimension=2, byte_order=1, include_srid=False)
+
+
+def to_wkt(wkb: bytes) -> str:
+    """The WKT of a stored footprint, every digit kept."""
+    return str(shapely.to_wkt(load(wkb), rounding_precision=-1))
+
+
+def to_geojson(wkb: bytes) -> dict[str, Any]:
+    """The GeoJSON geometry of a stored footprint."""
+    return dict(mapping(load(wkb)))
+
+
+def load(wkb: bytes) -> BaseGeometry:
+    """The geometry of a stored footprint."""
+    try:
+        return shapely.from_wkb(wkb)
+    except (shapely.GEOSException, TypeError, ValueError) as error:
+        raise FootprintError(f"the stored footprint is damaged: {_reason(error)}") from None
+
+
+def intersects(wkb: bytes | None, area_wkb: bytes) -> bool:
+    """Tell whether a stored footprint and an area share a point; an unknown footprint (None) shares none."""
+    return wkb is not None and bool(shapely.intersects(_prepared(area_wkb, get_ident()), load(wkb)))
+
+
+@lru_cache(maxsize=32)
+def _prepared(area_wkb: bytes, _thread: int) -> BaseGeometry:
+    """An area made ready for many tests; one for each thread, as GEOS builds its index lazily and without a lock."""
+    area = load(area_wkb)
+    shapely.prepare(area)
+    return area
+
+
+def odata_literals(geometry: BaseGeometry) -> list[str]:
+    """The parts of a geometry as OData's Intersects takes them: `POLYGON((lon lat,...))` or `POINT(lon lat)`.
+
+    Only these two are documented upstream, so a geometry of several parts gives several. Outer rings run
+    counter-clockwise; coordinates have up to 9 decimals (0.1 mm).
+    """
+    literals = []
+    for part in shapely.get_parts(geometry):
+        if part.geom_type == "Point":
+            literals.append(f"POINT({_pairs(part)})")
+        elif part.geom_type == "Polygon":
+            oriented = shapely.orient_polygons(part)
+            rings = ",".join(f"({_pairs(ring)})" for ring in shapely.get_rings(oriented))
+            literals.append(f"POLYGON({rings})")
+        else:
+            raise FootprintError(
+                f"a {part.geom_type} cannot be searched for: give a polygon or a point"
+            )
+    return literals
+
+
+def area_km2(geometry: BaseGeometry) -> float:
+    """The area on the ellipsoid in km², edges straight in lon/lat: exact but for rounding and 1° edge pieces."""
+    return float(shapely.area(equal_area(shapely.segmentize(geometry, 1.0))))
+
+
+def equal_area(geometry: Any) -> Any:
+    """Geometries (one, or an array) in a cylindrical equal-area projection of the ellipsoid, in km.
+
+    Snyder, "Map Projections: A Working Manual" (1987), equations 10-14 and 10-15 with 3-12.
+    """
+    return shapely.transform(geometry, _to_equal_area)
+
+
+def _to_equal_area(lonlat: Array) -> Array:
+    sine = np.sin(np.radians(lonlat[:, 1]))
+    product = _ECCENTRICITY * sine
+    q = (1 - _ECCENTRICITY**2) * (sine / (1 - product**2) + np.arctanh(product) / _ECCENTRICITY)
+    return _SEMI_MAJOR_KM * np.column_stack([np.radians(lonlat[:, 0]), q / 2])
+
+
+def _read_wkt(text: str) -> BaseGeometry:
+    text = text.strip()
+    match = _WKT.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    if match is None:
+        raise FootprintError(f"{_short(text)} is no WKT of a point, line or polygon")
+    if match[1] not in (None, "4326"):
+        raise FootprintError(
+            f"{_short(text)} is in SRID {match[1]}: give longitude and latitude, SRID 4326"
+        )
+    try:
+        with np.errstate(all="ignore"):  # 1e999 warns; the infinity it becomes is refused later
+            return shapely.from_wkt(match[2])
+    except (shapely.GEOSException, ValueError) as error:
+        raise FootprintError(f"{_short(text)} is no WKT: {_reason(error)}") from None
+
+
+def _read_geojson(value: object) -> BaseGeometry:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not (isinstance(kind, str) and kind in _KINDS and isinstance(value, dict)):
+        raise FootprintError(f"{_short(repr(kind))} is no type of a GeoJSON point, line or polygon")
+    try:
+        text = json.dumps({"type": kind, "coordinates": value.get("coordinates")}, allow_nan=False)
+        if len(text) > _MAX_TEXT:
+            raise FootprintError(f"a GeoJSON {kind} of {len(text)} characters is too long")
+        return shapely.from_geojson(text)
+    except (shapely.GEOSException, TypeError, ValueError, RecursionError) as error:
+        raise FootprintError(f"a GeoJSON {kind} cannot be read: {_reason(error)}") from None
+
+
+def _geojson_members(text: str) -> list[BaseGeometry]:
+    """The geometries of a GeoJSON text: of a geometry, a Feature, or a collection of either, however nested."""
+    try:
+        waiting = [json.loads(text)] if len(text) <= _MAX_TEXT else []
+    except (ValueError, RecursionError) as error:
+        raise FootprintError(f"{_short(text)} is no JSON: {_reason(error)}") from None
+    members: list[BaseGeometry] = []
+    while waiting:
+        value = waiting.pop()
+        held = value if isinstance(value, dict) else {}
+        if held.get("type") == "Feature":
+            waiting.append(held.get("geometry"))
+        elif held.get("type") in ("FeatureCollection", "GeometryCollection"):
+            inner = held.get("features", held.get("geometries"))
+            waiting.extend(inner if isinstance(inner, list) else [])
+        elif value is not None:  # a Feature may have no geometry
+            members.append(_read_geojson(value))
+    if not members:
+        raise FootprintError(f"{_short(text)} holds no geometry, or is too long")
+    return members
+
+
+def _read_file(name: str) -> str:
+    try:
+        with Path(name).open(encoding="utf-8-sig") as file:
+            text = file.read(_MAX_TEXT + 1).strip()
+    except (OSError, ValueError) as error:
+        found = isinstance(error, (UnicodeDecodeError, PermissionError, IsADirectoryError))
+        problem = "cannot be read as text" if found else "is neither a geometry nor a file"
+        raise FootprintError(
+            f"{_short(name)} {problem}: give WKT, GeoJSON or a file of these"
+        ) from None
+    if len(text) > _MAX_TEXT:
+        raise FootprintError(f"the file {_short(name)} is too long: at most {_MAX_TEXT} characters")
+    if not text:
+        raise FootprintError(f"the file {_short(name)} is empty")
+    return text
+
+
+def _numbers(text: str, count: int, form: str) -> list[float]:
+    try:
+        values = [float(piece) for piece in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(map(math.isfinite, values)):
+        raise FootprintError(
+            f"{_short(text)} is not {form}: give {count} numbers with commas between"
+        )
+    return values
+
+
+def _union(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
+    if len(set(shapely.get_dimensions(geometries).tolist())) > 1:
+        raise FootprintError("the area mixes polygons with points or lines: give one kind")
+    return geometries[0] if len(geometries) == 1 else shapely.union_all(geometries)
+
+
+def _refuse_ambiguous(geometry: BaseGeometry) -> None:
+    for ring in paths(geometry):
+        steps = np.abs(np.diff(ring[:, 0]))
+        wide = np.flatnonzero((steps > 180) & (steps < 360))
+        if wide.size:
+            start, end = ring[wide[0], 0], ring[wide[0] + 1, 0]
+            beyond = end + math.copysign(360, start)
+            raise FootprintError(
+                f"the edge from longitude {start:g} to {end:g} may run either way round: "
+                f"write {beyond:g} to cross 180°, or add a vertex in between"
+            )
+
+
+def _pairs(geometry: BaseGeometry) -> str:
+    return ",".join(
+        f"{_decimal(lon)} {_decimal(lat)}"
+        for lon, lat in shapely.get_coordinates(geometry).tolist()
+    )
+
+
+def _decimal(value: float) -> str:
+    text = f"{value:.9f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _reason(error: Exception) -> str:
+    """The reader's complaint in one line, less the name of the exception in GEOS."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\w+Exception: ", "", line)[:100]

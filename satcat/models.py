@@ -242,6 +242,7 @@ scopes = Table(
     Column("url", Text, nullable=False),
     Column("collection", Text, nullable=False),
     Column("filters", Text, nullable=False),
+    Column("slices", Text, nullable=False),
     Column("sensing_start", Instant),
     Column("sensing_end", Instant),
     Column("created_at", Instant, nullable=False, server_default=utc_now()),

@@ -150,6 +150,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("collection", sa.Text(), nullable=False),
         sa.Column("filters", sa.Text(), nullable=False),
+        sa.Column("slices", sa.Text(), nullable=False),
         sa.Column("sensing_start", INSTANT),
         sa.Column("sensing_end", INSTANT),
         sa.Column("created_at", INSTANT, server_default=NOW, nullable=False),

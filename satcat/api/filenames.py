@@ -1,0 +1,138 @@
+"""What a downloaded file is called: pure rules from the product's name and from its first bytes.
+
+Multi-file products arrive as a zip called after the product, single-file ones (S5P `.nc`, `.EOF`, `.tgz`, `.tar`) as that
+file. The first bytes decide, for no table of product types is complete; the source's own words only choose between
+spellings. Every name is safe as one part of a path on any system, however hostile the catalogue's text is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from satcat.products import SatelliteImage
+
+#: The longest name that common file systems take, in bytes of UTF-8.
+LONGEST = 255
+#: How many first bytes `kind` needs: a tar archive says what it is at byte 257.
+HEAD_BYTES = 512
+
+_FOLDERS = (".safe", ".sen3")
+#: Kinds of file, each with its suffixes; the first one is used where nobody says otherwise.
+_SUFFIXES = {
+    "zip": (".zip",),
+    "hdf5": (".nc", ".nc4", ".h5", ".he5", ".hdf", ".hdf5"),
+    "netcdf": (".nc", ".cdf"),
+    "gzip": (".tgz", ".gz"),
+    "tar": (".tar",),
+    "tiff": (".tif", ".tiff"),
+    "xml": (".EOF", ".xml", ".kml"),
+}
+_KNOWN = frozenset(suffix.lower() for suffixes in _SUFFIXES.values() for suffix in suffixes)
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+
+
+def kind(head: bytes) -> str | None:
+    """Tell from a file's first bytes what it is: a key of the table of suffixes, `html`, `json`, or None."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "zip"
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "hdf5"
+    if head.startswith((b"CDF\x01", b"CDF\x02", b"CDF\x05")):
+        return "netcdf"
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if head[257:262] == b"ustar":
+        return "tar"
+    if head.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")):
+        return "tiff"
+    if text.startswith((b"<!doctype html", b"<html")) or (
+        text.startswith(b"<") and b"<html" in text
+    ):
+        return "html"
+    if text.startswith(b"<"):
+        return "xml"
+    if text.startswith((b"{", b"[")):
+        return "json"
+    return None
+
+
+def is_message(product: SatelliteImage, head: bytes) -> bool:
+    """Tell whether a body is a web page or an error message instead of a product: what starts as HTML, JSON or XML.
+
+    XML is what some products are; their names say so.
+    """
+    found = kind(head)
+    own = _split(product.name)[1].lower()
+    return found in ("html", "json") or (
+        found == "xml" and own not in map(str.lower, _SUFFIXES["xml"])
+    )
+
+
+def final_name(
+    product: SatelliteImage,
+    answer_filename: str | None = None,
+    head: bytes = b"",
+    *,
+    mark: str = "",
+) -> str:
+    """Name the product's file: `<name without .SAFE or .SEN3><mark><suffix>`.
+
+    Args:
+        answer_filename: what the source calls the file; only its suffix is looked at.
+        head: the file's first bytes; without them this is a guess, right for most products.
+        mark: goes before the suffix and tells files of one name apart, see `marks`.
+    """
+    stem, own = _split(product.name)
+    said = _split(answer_filename or "")[1]
+    suffix = _suffix(own, said, head)
+    return _bounded(_safe(stem), _safe_mark(mark) + suffix)
+
+
+def part_name(product: SatelliteImage, claim: int) -> str:
+    """Name the hidden file that collects the bytes while they arrive; no two products, and no two claims, share it."""
+    stem = _safe(_split(product.name)[0])
+    return "." + _bounded(stem, f"_{_safe_mark(product.id[:8])}.{claim}.part", LONGEST - 1)
+
+
+def marks(product: SatelliteImage) -> tuple[str, ...]:
+    """The marks to try in turn when another file has the name: none, the first 8 characters of the id, the id."""
+    return "", f"_{product.id[:8]}", f"_{product.id}"
+
+
+def _suffix(own: str, said: str, head: bytes) -> str:
+    if not head:
+        return own or ".zip"
+    allowed = _SUFFIXES.get(kind(head) or "")
+    if allowed is None:
+        return own or said
+    fitting = [suffix for suffix in (own, said) if suffix.lower() in map(str.lower, allowed)]
+    return fitting[0] if fitting else allowed[0]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Cut off what marks a folder, and give a known suffix apart."""
+    stem, dot, ending = name.rpartition(".")
+    suffix = f"{dot}{ending}"
+    if not stem or suffix.lower() not in {*_FOLDERS, *_KNOWN}:
+        return name, ""
+    if suffix.lower() in _FOLDERS:
+        return stem, ""
+    inner, _ = _split(stem) if suffix.lower() == ".zip" else (stem, "")
+    return inner, suffix
+
+
+def _safe(stem: str) -> str:
+    cleaned = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in stem)
+    cleaned = cleaned.lstrip(". ").rstrip(". ") or "product"
+    return f"_{cleaned}" if _RESERVED.match(cleaned) else cleaned
+
+
+def _safe_mark(mark: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", mark[:128])
+
+
+def _bounded(stem: str, tail: str, longest: int = LONGEST) -> str:
+    room = longest - len(tail.encode())
+    return stem.encode()[: max(room, 1)].decode(errors="ignore").rstrip(". ") + tail

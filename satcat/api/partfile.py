@@ -1,0 +1,214 @@
+"""A file that is not complete yet: its bytes, hashed as they arrive, under an operating-system lock.
+
+The file itself is the only journal: whoever opens it later hashes what is there and goes on. It gets its final name
+only when it is complete and on the disk, so that a file under its final name is always whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, Self
+
+from blake3 import blake3
+
+from satcat import locks
+from satcat.api.filenames import HEAD_BYTES
+from satcat.errors import DiskFullError, NameTakenError, TransferError, TransferStoppedError
+
+CHUNK = 1 << 20  # bytes; larger ones gain nothing
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+class Digest(Protocol):
+    """A hash that takes bytes as they come."""
+
+    def update(self, data: bytes, /) -> object:
+        """Take more bytes."""
+
+    def hexdigest(self) -> str:
+        """The hash so far, in lower-case hex."""
+
+
+def new_digest(algorithm: str) -> Digest:
+    """Start a hash: `blake3` or `md5`."""
+    return blake3() if algorithm == "blake3" else hashlib.md5(usedforsecurity=False)
+
+
+def hash_file(path: Path, algorithm: str, stop: threading.Event | None = None) -> str:
+    """Hash a whole file; lower-case hex.
+
+    Raises:
+        TransferStoppedError: `stop` was set meanwhile.
+    """
+    digest = new_digest(algorithm)
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            stop_if(stop)
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def stop_if(stop: threading.Event | None) -> None:
+    """Raise TransferStoppedError if the event is set."""
+    if stop is not None and stop.is_set():
+        raise TransferStoppedError("the transfer was stopped; what has arrived is kept")
+
+
+class PartFile:
+    """An open, locked part file. Use as a context manager; leaving it keeps the bytes for the next one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file and lock it.
+
+        Raises:
+            NameTakenError: another process, or thread, is writing it.
+            TransferError, DiskFullError: it cannot be written.
+        """
+        self.path = path
+        try:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+        except OSError as error:
+            raise disk_error(path, error) from error
+        try:
+            locks.try_lock(self._file)
+            same = os.path.samestat(os.fstat(self._file.fileno()), path.stat())
+        except OSError:
+            same = False
+        if not same:  # or the lock is on a file that its last holder has renamed
+            self._file.close()
+            raise NameTakenError(str(path))
+        self.size = os.fstat(self._file.fileno()).st_size
+        self.algorithm = ""
+        self._digest = new_digest("blake3")
+
+    @classmethod
+    def resuming(cls, path: Path, older: Iterable[Path]) -> Self:
+        """Open the part file, taking over the first older one that nobody holds any more; the rest are removed."""
+        for candidate in older:
+            if not candidate.exists():
+                continue
+            with suppress(NameTakenError), cls(candidate) as found:
+                if path.exists():
+                    found.discard()
+                else:
+                    candidate.rename(path)
+        return cls(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def hash_with(self, algorithm: str, stop: threading.Event | None = None) -> None:
+        """Hash what is there, and from now on what is written."""
+        self.algorithm, self._digest = algorithm, new_digest(algorithm)
+        self._file.seek(0)
+        while chunk := self._file.read(CHUNK):
+            stop_if(stop)
+            self._digest.update(chunk)
+        self.size = self._file.tell()
+
+    @property
+    def checksum(self) -> str:
+        """The hash of all bytes so far, in lower-case hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes, by which the kind of file is known."""
+        return os.pread(self._file.fileno(), HEAD_BYTES, 0)
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            DiskFullError: there is no room for them.
+        """
+        left = memoryview(chunk)
+        try:
+            while left:
+                left = left[self._file.write(left) or 0 :]
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    def cut(self, size: int, stop: threading.Event | None = None) -> None:
+        """Forget everything from byte `size` on."""
+        self._file.truncate(size)
+        self.hash_with(self.algorithm or "blake3", stop)
+
+    def sync(self) -> None:
+        """Bring the bytes to the disk.
+
+        Raises:
+            DiskFullError: file systems that allocate late say so only now.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+
+    def place(self, target: Path, *, replace: bool = False) -> None:
+        """Give the file its final name, durably.
+
+        Args:
+            replace: overwrite a file that has the name.
+
+        Raises:
+            NameTakenError: a file has the name, and `replace` is not set.
+        """
+        try:
+            if replace or not _link(self.path, target):
+                self.path.replace(target)
+            else:
+                self.path.unlink()
+            sync_folder(target.parent)
+        except FileExistsError:
+            raise NameTakenError(str(target)) from None
+        except OSError as error:
+            raise disk_error(target, error) from error
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
+
+
+def disk_error(path: Path, error: OSError) -> TransferError:
+    """What an error of the operating system means: no room, or no way to write there."""
+    if error.errno in _NO_ROOM:
+        return DiskFullError(f"no room left for {path} ({error.strerror}): free some and run again")
+    return TransferError(f"cannot write {path} ({error.strerror}): check the folder")
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system can."""
+    if os.name == "nt":  # pragma: no cover - folders cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _link(path: Path, target: Path) -> bool:
+    """Add a second name, which unlike a rename never overwrites; False where the file system knows no hard links."""
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        return False
+    return True

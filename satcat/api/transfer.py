@@ -1,0 +1,349 @@
+"""One file: fetch it, resume it, hash it, check it. Knows no database.
+
+`bring` makes a part file hold the product's verified bytes; `fetch` also gives it an exact name. What counts as verified:
+the published size and the strongest published checksum (BLAKE3, else MD5) match. Where none is published, a zip must
+be whole in itself, and a web page or an error message is refused whatever its length.
+
+Streams of multi-file products are zipped on the fly and seldom resume; an answer from another start than asked is
+taken as it comes. Published checksums go stale, so a mismatch first re-reads the product.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from satcat.api.base import Answer, SatelliteAPI
+from satcat.api.filenames import is_message, kind
+from satcat.api.partfile import CHUNK, PartFile, hash_file, stop_if
+from satcat.errors import (
+    ChecksumMismatchError,
+    MalformedResponseError,
+    ProductGoneError,
+    RateLimitedError,
+    RequestRejectedError,
+    SourceError,
+    TruncatedError,
+)
+from satcat.products import SatelliteImage
+
+Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
+#: Called with the bytes that are there and the bytes that there will be, None if unknown.
+OnProgress: TypeAlias = Callable[[int, int | None], None]
+
+_RANGE_NOT_SATISFIABLE = 416
+_MOST_WAITS = 30
+#: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
+_LARGEST_RATIO = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and after how many seconds a broken transfer is taken up again.
+
+    `attempts` counts those in a row that brought nothing new.
+    """
+
+    attempts: int = 5
+    first_delay: float = 1.0
+    longest_delay: float = 60.0
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after so many failures: twice as long each time, with some chance in it."""
+        return min(self.longest_delay, self.first_delay * 2.0 ** (failures - 1)) * random.uniform(
+            0.75, 1.25
+        )  # noqa: S311
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A part file that holds the product's verified bytes.
+
+    `product` is the product as last read, `filename` what the source calls the file, `bytes_fetched` what this transfer
+    took from the network.
+    """
+
+    product: SatelliteImage
+    filename: str | None
+    size_bytes: int
+    checksum_algorithm: str
+    checksum: str
+    verification: Verification
+    bytes_fetched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """A verified file under its final name."""
+
+    path: Path
+    size_bytes: int
+    checksum_algorithm: str
+    checksum: str
+    verification: Verification
+
+
+def ignore(done: int, total: int | None) -> None:
+    """Show no progress."""
+
+
+def fetch(
+    api: SatelliteAPI,
+    product: SatelliteImage,
+    target: Path,
+    *,
+    on_progress: OnProgress = ignore,
+    stop: threading.Event | None = None,
+    patience: Patience = Patience(),
+) -> Transferred:
+    """Bring the product to exactly `target`; a right file that is there already is not fetched again.
+
+    A wrong one is overwritten, for the caller named it. A 429 is waited out.
+
+    Raises:
+        TransferError, SourceError, CredentialsError: `target` is then as it was.
+    """
+    if (found := check_file(target, product, stop)) is not None:
+        return found
+    with PartFile(target.with_name(f".{target.name}.part")) as part:
+        brought = _outwaiting(
+            lambda: bring(api, product, part, on_progress=on_progress, stop=stop, patience=patience),
+            patience, stop,
+        )  # fmt: skip
+        part.place(target, replace=True)
+    return Transferred(
+        target,
+        brought.size_bytes,
+        brought.checksum_algorithm,
+        brought.checksum,
+        brought.verification,
+    )
+
+
+def bring(
+    api: SatelliteAPI,
+    product: SatelliteImage,
+    part: PartFile,
+    *,
+    on_progress: OnProgress = ignore,
+    stop: threading.Event | None = None,
+    patience: Patience = Patience(),
+) -> Brought:
+    """Complete the part file, check it and bring it to the disk.
+
+    On a mismatch the product is read again once, for published checksums go stale; then the file is fetched once more
+    from its beginning.
+
+    Raises:
+        ChecksumMismatchError: the bytes are not those of the catalogue, even when fetched from the beginning.
+        TruncatedError, SourceError: the source did not give them; trying later may help.
+        RateLimitedError: the source asks to wait; nothing is lost.
+        ProductOfflineError, ProductGoneError, DiskFullError, TransferStoppedError
+    """
+    transfer = _Transfer(api, part, on_progress, stop or threading.Event(), patience)
+    read_again = fetched_again = False
+    while True:
+        try:
+            return transfer.complete(product)
+        except ChecksumMismatchError:
+            if fetched_again:
+                raise
+            before = published(product)
+            if not read_again:
+                product, read_again = read(api, product), True
+            if published(product) == before:
+                fetched_again = True
+                part.cut(0)
+
+
+def read(api: SatelliteAPI, product: SatelliteImage) -> SatelliteImage:
+    """Ask the source for the product as it is now.
+
+    Raises:
+        ProductGoneError: the source no longer has it.
+        MalformedResponseError: its answer is no product.
+    """
+    for _, fresh in api.get([product.id], product.collection):
+        if fresh is None:
+            raise ProductGoneError(f"{product.name}: the source no longer has it")
+        if isinstance(fresh, SatelliteImage):
+            return fresh
+    raise MalformedResponseError(api.url, f"no usable record of {product.id}")
+
+
+def published(product: SatelliteImage) -> tuple[int | None, str | None, str | None]:
+    """What the catalogue says of the bytes: size, algorithm and checksum; the strongest checksum there is."""
+    if product.blake3:
+        return product.size_bytes, "blake3", product.blake3.lower()
+    if product.md5:
+        return product.size_bytes, "md5", product.md5.lower()
+    return product.size_bytes, None, None
+
+
+def check_file(
+    path: Path, product: SatelliteImage, stop: threading.Event | None = None
+) -> Transferred | None:
+    """What a file is known to be if its size and checksum are the published ones; else None.
+
+    Where no checksum is published nothing can be known.
+    """
+    size, algorithm, checksum = published(product)
+    if algorithm is None or checksum is None or not path.is_file():
+        return None
+    actual = path.stat().st_size
+    if size not in (None, actual) or hash_file(path, algorithm, stop) != checksum:
+        return None
+    return Transferred(path, actual, algorithm, checksum, "checksum")
+
+
+class _Transfer:
+    """The bytes of one product on their way into one part file."""
+
+    def __init__(
+        self,
+        api: SatelliteAPI,
+        part: PartFile,
+        on_progress: OnProgress,
+        stop: threading.Event,
+        patience: Patience,
+    ) -> None:
+        self.api, self.part, self.stop = api, part, stop
+        self.on_progress, self.patience = on_progress, patience
+        self.etag: str | None = None
+        self.filename: str | None = None
+        self.bytes_fetched = 0
+        self.failures = 0  # in a row, without anything new
+
+    def complete(self, product: SatelliteImage) -> Brought:
+        """Fetch what is missing, then check the whole."""
+        size, algorithm, checksum = published(product)
+        self.part.hash_with(algorithm or "blake3", self.stop)
+        if checksum is None and self.etag is None:
+            self.part.cut(0)  # nothing would show that old and new bytes belong together
+        whole = self.part.checksum == checksum if size is None else self.part.size == size
+        if not whole:
+            self._fetch_missing(product, size)
+        verification = self._verify(product)
+        self.part.sync()
+        return Brought(
+            product, self.filename, self.part.size, self.part.algorithm, self.part.checksum,
+            verification, self.bytes_fetched,
+        )  # fmt: skip
+
+    def _fetch_missing(self, product: SatelliteImage, size: int | None) -> None:
+        self.failures = 0
+        while True:
+            stop_if(self.stop)
+            try:
+                return self._attempt(product, size)
+            except (SourceError, TruncatedError) as error:
+                if _rejects_range(error) and self.part.size:
+                    self.part.cut(0)
+                elif not error.retryable or isinstance(error, RateLimitedError):
+                    raise
+                self.failures += 1
+                if self.failures >= self.patience.attempts:
+                    raise
+                self.stop.wait(self.patience.delay(self.failures))
+
+    def _attempt(self, product: SatelliteImage, size: int | None) -> None:
+        """Fetch from where the part ends to the end of the body."""
+        if (size is not None and self.part.size > size) or is_message(product, self.part.head):
+            self.part.cut(0)
+        with self.api.open(product, start=self.part.size, etag=self.etag) as answer:
+            self._accept(answer)
+            promised = answer.size
+            total = size if size is not None else promised
+            self.on_progress(self.part.size, total)
+            for chunk in answer.chunks(CHUNK):
+                stop_if(self.stop)
+                self._take(chunk, resumed=answer.start > 0)
+                self.on_progress(self.part.size, total)
+                if size is not None and self.part.size > size:
+                    return  # the check will say so
+        if is_message(product, self.part.head) and self.part.size != size:
+            raise MalformedResponseError(self.api.url, "a message instead of the product")
+        if self.part.size < (promised if promised is not None else size or 0):
+            raise TruncatedError(product.name, promised or size or 0, self.part.size)
+
+    def _take(self, chunk: bytes, *, resumed: bool) -> None:
+        self.part.write(chunk)
+        self.bytes_fetched += len(chunk)
+        if resumed:
+            self.failures = 0  # a source that resumes comes further each time
+
+    def _accept(self, answer: Answer) -> None:
+        """Take the answer's start for ours; keep what tells its version."""
+        if answer.start > self.part.size:
+            raise MalformedResponseError(
+                self.api.url, f"bytes from {answer.start}, not from {self.part.size}"
+            )
+        if answer.start < self.part.size:
+            self.part.cut(answer.start, self.stop)
+        self.etag, self.filename = answer.etag, answer.filename or self.filename
+
+    def _verify(self, product: SatelliteImage) -> Verification:
+        size, algorithm, checksum = published(product)
+        if size is not None and self.part.size != size:
+            raise ChecksumMismatchError(product.name, "size", str(size), str(self.part.size))
+        if algorithm is not None and checksum is not None:
+            if self.part.checksum != checksum:
+                raise ChecksumMismatchError(product.name, algorithm, checksum, self.part.checksum)
+            return "checksum"
+        found = kind(self.part.head)
+        if self.part.size == 0 or is_message(product, self.part.head):
+            raise ChecksumMismatchError(product.name, "content", "a product", found or "empty")
+        if found == "zip" and zip_is_whole(self.part.path, product.name, self.stop):
+            return "structure"
+        return "none" if size is None else "size_only"
+
+
+def zip_is_whole(path: Path, name: str, stop: threading.Event | None = None) -> bool:
+    """Tell whether a zip's directory and every file in it are right; False if that cannot be said.
+
+    Raises:
+        ChecksumMismatchError: it is damaged or incomplete; `name` is what the error calls it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if sum(e.file_size for e in entries) > _LARGEST_RATIO * path.stat().st_size:
+                return False
+            if not entries or min(entry.header_offset for entry in entries) != 0:
+                raise zipfile.BadZipFile("does not start with its first file")
+            for entry in entries:
+                with archive.open(entry) as file:
+                    while file.read(CHUNK):
+                        stop_if(stop)
+    except (NotImplementedError, RuntimeError):  # a compression we lack, or encrypted
+        return False
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        raise ChecksumMismatchError(name, "zip structure", "whole", f"damaged ({error})") from error
+    return True
+
+
+def _rejects_range(error: Exception) -> bool:
+    return isinstance(error, RequestRejectedError) and error.status == _RANGE_NOT_SATISFIABLE
+
+
+def _outwaiting(
+    transfer: Callable[[], Brought], patience: Patience, stop: threading.Event | None
+) -> Brought:
+    """Run a transfer until the source no longer asks to wait; give up when it asks too often."""
+    waits = 0
+    while True:
+        try:
+            return transfer()
+        except RateLimitedError as error:
+            waits += 1
+            if waits >= _MOST_WAITS:
+                raise
+            wait = patience.delay(waits) if error.retry_after is None else error.retry_after
+            (stop or threading.Event()).wait(wait)
+            stop_if(stop)

@@ -27,7 +27,6 @@ from satcat.globe import (
     LINE,
     MAX_MENDED,
     MAX_VERTICES,
-    POINT,
     POLYGON,
     Array,
     collected,
@@ -97,10 +96,11 @@ def area_of_interest(text: str) -> BaseGeometry:
     for member in members:
         _refuse_ambiguous(member)
     area = _union([normal(member, MAX_VERTICES) for member in members])
-    if shapely.get_dimensions(area) == LINE:
-        raise FootprintError(f"{_short(text)} is a line: give a polygon or a point")
-    if shapely.get_dimensions(area) == POINT and any(shapely.get_dimensions(members) == POLYGON):
+    kinds = shapely.get_dimensions([area, *members]).tolist()
+    if kinds[0] != POLYGON and POLYGON in kinds:
         raise FootprintError(f"{_short(text)} is a polygon without area")
+    if LINE in kinds:
+        raise FootprintError(f"{_short(text)} is a line: give a polygon or a point")
     return area
 
 
@@ -128,10 +128,14 @@ def from_bbox_text(text: str) -> BaseGeometry:
 
 def from_point_text(text: str) -> BaseGeometry:
     """The point of `LON,LAT`."""
-    lon, lat = _numbers(text, 2, "LON,LAT")
+    return from_point(*_numbers(text, 2, "LON,LAT"))
+
+
+def from_point(lon: float, lat: float) -> BaseGeometry:
+    """The point at a longitude and latitude in degrees."""
     if not (-180 <= lon <= 180 and -90 <= lat <= 90):
         raise FootprintError(
-            f"the point {text!r} is not on the globe: give longitude, then latitude"
+            f"the point {lon:g},{lat:g} is not on the globe: longitude comes first"
         )
     return shapely.Point(lon, lat)
 

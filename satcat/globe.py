@@ -40,18 +40,18 @@ def normal(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
     coordinates = shapely.get_coordinates(geometry)
     if not 0 < len(coordinates) <= MAX_VERTICES:
         raise FootprintError(f"a geometry of {len(coordinates)} vertices: give 1 to {MAX_VERTICES}")
-    lon, lat = np.abs(coordinates).max(axis=0).tolist()  # NaN stays NaN, and compares false
-    if not lat <= 90:
-        raise FootprintError(f"latitude {lat:g} is beyond ±90: the order is longitude, latitude")
-    if not lon <= 360:
-        raise FootprintError(f"longitude {lon:g} is beyond ±360")
+    (west, south), (east, north) = (
+        coordinates.min(axis=0).tolist(),
+        coordinates.max(axis=0).tolist(),
+    )
+    if not (south >= -90 and north <= 90):  # so that NaN fails too
+        raise FootprintError(f"latitude {south:g} to {north:g} leaves ±90: longitude comes first")
+    if not (west >= -360 and east <= 360):
+        raise FootprintError(f"longitude {west:g} to {east:g} leaves ±360")
     if geometry.has_z:
         geometry = shapely.force_2d(geometry)
-    if (
-        lon <= 180
-        and not any(_leaps(path) for path in paths(geometry))
-        and shapely.is_valid(geometry)
-    ):
+    crosses = west < -180 or east > 180 or (east - west > 180 and any(map(_leaps, paths(geometry))))
+    if not crosses and shapely.is_valid(geometry):
         return geometry
     parts = shapely.get_parts(geometry)
     return collected([piece for part in parts for piece in _pieces(part, mendable)], mendable)
@@ -59,8 +59,6 @@ def normal(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
 
 def paths(geometry: BaseGeometry) -> list[Array]:
     """The coordinates of each ring, line or point."""
-    if geometry.geom_type == "Polygon" and not shapely.get_num_interior_rings(geometry):
-        return [shapely.get_coordinates(geometry)]  # the ordinary case, kept quick
     parts = shapely.get_parts(geometry)
     if shapely.get_dimensions(geometry) == POLYGON:
         parts = shapely.get_rings(parts)
@@ -98,8 +96,7 @@ def collected(pieces: Sequence[BaseGeometry], mendable: int = MAX_VERTICES) -> B
 
 def _leaps(path: Array) -> bool:
     """Tell whether an edge spans more than 180° of longitude."""
-    lon = path[:, 0]
-    return bool(lon.max() - lon.min() > 180 and np.abs(np.diff(lon)).max() > 180)
+    return bool((np.abs(np.diff(path[:, 0])) > 180).any())
 
 
 def _pieces(part: BaseGeometry, mendable: int) -> list[BaseGeometry]:

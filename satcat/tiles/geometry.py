@@ -1,0 +1,94 @@
+"""Where tiles lie: their footprints, which of them meet an area, and the rows of the table `tiles`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from satcat import footprints
+from satcat.globe import collected, cut
+from satcat.tiles import ids, mgrs, wrs2
+from satcat.tiles.ids import Grid
+
+Geometries: TypeAlias = npt.NDArray[np.object_]
+
+
+class TileRow(NamedTuple):
+    """A row of the table `tiles`: degrees (west > east across 180°), WKB of the corners, km² of the true tile."""
+
+    tile_id: str
+    grid: Grid
+    epsg: int | None
+    west: float
+    south: float
+    east: float
+    north: float
+    footprint: bytes
+    area_km2: float
+    land: bool | None
+
+
+def footprint(tile_id: str, *, densify: bool = False) -> BaseGeometry:
+    """A tile's polygon in lon/lat, cut at 180°.
+
+    It joins the four corners. An MGRS tile is a square in UTM, which straight lon/lat sides leave by up to 3 km
+    above 80°; `densify` puts 20 points on each side, for measuring. WRS-2 tiles are always as USGS draws them.
+
+    Raises:
+        TileError: there is no such tile; ids are in the form that `normalise` gives.
+    """
+    if ids.grid(tile_id) == "wrs2":
+        shapes = wrs2.polygons([tile_id])
+    else:
+        shapes = mgrs.polygons([tile_id], mgrs.FINE if densify else 1)
+    return collected(cut(shapes[0]))
+
+
+def intersecting(geometry: BaseGeometry, grid: Grid = "mgrs") -> list[str]:
+    """The ids, in order, of the tiles that share a point with a geometry in normal form (see `satcat.globe`)."""
+    tile_ids, tree = _index(grid)
+    return [tile_ids[place] for place in np.sort(tree.query(geometry, predicate="intersects"))]
+
+
+def rows() -> Iterator[TileRow]:
+    """Every tile of both grids, MGRS first, by id."""
+    land = ids.with_land()
+    tile_ids = ids.every("mgrs")
+    held = [tile_id in land for tile_id in tile_ids]
+    yield from _rows("mgrs", tile_ids, mgrs.areas(tile_ids).tolist(), held)
+    tile_ids = ids.every("wrs2")
+    unknown = [None] * len(tile_ids)
+    yield from _rows("wrs2", tile_ids, wrs2.areas(tile_ids).tolist(), unknown)
+
+
+def _rows(
+    grid: Grid, tile_ids: list[str], areas: list[float], land: Sequence[bool | None]
+) -> Iterator[TileRow]:
+    shapes = _cut_polygons(grid, tile_ids)
+    boxes = shapely.bounds(shapes).tolist()
+    for place in np.flatnonzero(shapely.get_num_geometries(shapes) > 1):
+        boxes[place] = footprints.box(shapes[place])
+    stored = shapely.to_wkb(shapes, output_dimension=2, byte_order=1).tolist()
+    columns = zip(tile_ids, boxes, stored, areas, land, strict=True)
+    for tile_id, (west, south, east, north), wkb, area, holds_land in columns:
+        epsg = ids.epsg(tile_id)
+        yield TileRow(tile_id, grid, epsg, west, south, east, north, wkb, area, holds_land)
+
+
+@cache
+def _index(grid: Grid) -> tuple[list[str], shapely.STRtree]:
+    tile_ids = ids.every(grid)
+    return tile_ids, shapely.STRtree(_cut_polygons(grid, tile_ids))
+
+
+def _cut_polygons(grid: Grid, tile_ids: Sequence[str]) -> Geometries:
+    shapes = wrs2.polygons(tile_ids) if grid == "wrs2" else mgrs.polygons(tile_ids)
+    for place in np.flatnonzero(np.abs(shapely.bounds(shapes)[:, ::2]).max(axis=1) > 180):
+        shapes[place] = collected(cut(shapes[place]))
+    return shapes

@@ -1,8 +1,9 @@
 """Footprints and areas: reading WKT and GeoJSON, boxes, stored and searched forms, areas.
 
-Longitude and latitude in degrees, WGS 84, x = longitude, edges straight in lon/lat. Whatever is read comes out in the
-normal form of `satcat.globe`; functions that take a geometry expect it in that form. Every function that reads
-raises FootprintError, and nothing else, for what is no usable geometry.
+Longitude and latitude in degrees, WGS 84, x = longitude, edges straight in lon/lat. Whatever is
+read comes out in the normal form of `satcat.globe`; functions that take a geometry expect it in
+that form. Every function that reads raises FootprintError, and nothing else, for what is no usable
+geometry.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 _MAX_TEXT = 4_000_000
 _KINDS = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
-# One keyword and then numbers: no NaN, and no nested collections, which overrun the stack of GEOS's reader.
+# One keyword and then numbers: no NaN, and no nested collections, which overrun the stack of GEOS's
+# reader.
 _WKT = re.compile(
     r"(?:SRID=(\d{1,9});\s*)?((?:MULTI)?(?:POINT|LINESTRING|POLYGON)(?:\s+(?:ZM|Z|M))?\s*\([-+.\dE,()\s]*\))",
     re.IGNORECASE | re.ASCII,
@@ -55,7 +57,7 @@ _ECCENTRICITY = math.sqrt(0.0066943799901413165)
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """A normalised geometry as the tables hold it: little-endian 2-D WKB, and its box in degrees (see `box`)."""
+    """A normalised geometry as the tables hold it: little-endian 2-D WKB and box."""
 
     wkb: bytes
     west: float
@@ -65,10 +67,11 @@ class Footprint:
 
 
 def from_odata(text: str | None, geojson: object | None = None) -> Footprint | None:
-    """Read a product's `Footprint` text, or its `GeoFootprint` object where there is no text; None if neither is.
+    """Read a product's `Footprint` text, or without one its `GeoFootprint`; None without both.
 
-    The text is `geography'SRID=4326;POLYGON ((lon lat, ...))'` or bare (E)WKT. A ring that jumps by more than 180° of
-    longitude is taken to cross 180°, for so are recorded Sentinel-1 footprints written. Lines and points stay such.
+    The text is `geography'SRID=4326;POLYGON ((lon lat, ...))'` or bare (E)WKT. A ring that jumps by
+    more than 180° of longitude is taken to cross 180°, for so are recorded Sentinel-1 footprints
+    written. Lines and points stay such.
     """
     if text is None or text == "":
         return None if geojson is None else of(normal(_read_geojson(geojson), MAX_MENDED))
@@ -84,10 +87,11 @@ def of(geometry: BaseGeometry) -> Footprint:
 
 
 def area_of_interest(text: str) -> BaseGeometry:
-    """Read what people type for an area: WKT, EWKT, GeoJSON, or the path of a file (UTF-8) that holds one of these.
+    """Read what people type for an area: WKT, EWKT, GeoJSON, or the path of a file that holds one.
 
-    A Feature is its geometry, a collection the union of its members. Gives polygons or points. Here an edge over more
-    than 180° of longitude is refused: one reads it as crossing 180°, another as running the long way round.
+    A Feature is its geometry, a collection the union of its members. Gives polygons or points. Here
+    an edge over more than 180° of longitude is refused: one reads it as crossing 180°, another as
+    running the long way round.
     """
     stated = text.strip()
     if not (stated.startswith("{") or _WKT.match(stated)):
@@ -116,7 +120,7 @@ def from_bbox(west: float, south: float, east: float, north: float) -> BaseGeome
             f"{named} has its south not below its north: the order is west,south,east,north"
         )
     reach = east if west < east else east + 360
-    if reach == west or west == east:
+    if west in (east, reach):
         raise FootprintError(f"{named} has no width: give two longitudes")
     return collected(cut(densified(shapely.box(west, south, reach, north))))
 
@@ -141,7 +145,7 @@ def from_point(lon: float, lat: float) -> BaseGeometry:
 
 
 def box(geometry: BaseGeometry) -> Box:
-    """The box of a geometry in normal form. Where parts meet at 180° it leaves out the widest empty stretch."""
+    """The box of a geometry in normal form; across 180° it leaves out the widest empty stretch."""
     west, south, east, north = geometry.bounds
     if west > -180 or east < 180:
         return west, south, east, north
@@ -156,7 +160,7 @@ def box(geometry: BaseGeometry) -> Box:
 
 
 def boxes(geometry: BaseGeometry) -> list[Box]:
-    """Boxes that hold the geometry, none with `west > east`: two where it crosses 180°, else one."""
+    """Boxes that hold the geometry, none with `west > east`: two where it crosses 180°."""
     west, south, east, north = box(geometry)
     if west <= east:
         return [(west, south, east, north)]
@@ -187,23 +191,23 @@ def load(wkb: bytes) -> BaseGeometry:
 
 
 def intersects(wkb: bytes | None, area_wkb: bytes) -> bool:
-    """Tell whether a stored footprint and an area share a point; an unknown footprint (None) shares none."""
+    """Tell whether a stored footprint and an area share a point; an unknown one (None) does not."""
     return wkb is not None and bool(shapely.intersects(_prepared(area_wkb, get_ident()), load(wkb)))
 
 
 @lru_cache(maxsize=32)
 def _prepared(area_wkb: bytes, _thread: int) -> BaseGeometry:
-    """An area made ready for many tests; one for each thread, as GEOS builds its index lazily and without a lock."""
+    """An area made ready for many tests; one per thread, as GEOS builds its index unlocked."""
     area = load(area_wkb)
     shapely.prepare(area)
     return area
 
 
 def odata_literals(geometry: BaseGeometry) -> list[str]:
-    """The parts of a geometry as OData's Intersects takes them: `POLYGON((lon lat,...))` or `POINT(lon lat)`.
+    """The parts of a geometry for OData's Intersects: `POLYGON((lon lat,...))` or `POINT(lon lat)`.
 
-    Only these two are documented upstream, so a geometry of several parts gives several. Outer rings run
-    counter-clockwise; coordinates have up to 9 decimals (0.1 mm).
+    Only these two are documented upstream, so a geometry of several parts gives several. Outer
+    rings run counter-clockwise; coordinates have up to 9 decimals (0.1 mm).
     """
     literals = []
     for part in shapely.get_parts(geometry):
@@ -221,7 +225,7 @@ def odata_literals(geometry: BaseGeometry) -> list[str]:
 
 
 def area_km2(geometry: BaseGeometry) -> float:
-    """The area on the ellipsoid in km², edges straight in lon/lat: exact but for rounding and 1° edge pieces."""
+    """The area on the ellipsoid in km², edges straight in lon/lat (in pieces of at most 1°)."""
     return float(shapely.area(equal_area(shapely.segmentize(geometry, 1.0))))
 
 
@@ -270,7 +274,7 @@ def _read_geojson(value: object) -> BaseGeometry:
 
 
 def _geojson_members(text: str) -> list[BaseGeometry]:
-    """The geometries of a GeoJSON text: of a geometry, a Feature, or a collection of either, however nested."""
+    """The geometries of a GeoJSON text, a Feature or a collection, however nested."""
     try:
         waiting = [json.loads(text)] if len(text) <= _MAX_TEXT else []
     except (ValueError, RecursionError) as error:

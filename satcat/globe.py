@@ -1,8 +1,8 @@
-"""Bringing geometry on the globe into one normal form: lon/lat degrees, WGS 84, edges straight in lon/lat.
+"""One normal form for geometry on the globe: lon/lat degrees, WGS 84, edges straight in lon/lat.
 
-Normal is: two-dimensional, valid, within ±180° and ±90°, cut at 180° where it crosses (RFC 7946, section 3.1.9),
-closed along ±90° where it goes round a pole, and no edge over more than 180° of longitude. A geometry in normal
-form passes unchanged, so that normalising is idempotent.
+Normal is: two-dimensional, valid, within ±180° and ±90°, cut at 180° where it crosses (RFC 7946,
+section 3.1.9), closed along ±90° where it goes round a pole, and no edge over more than 180° of
+longitude. A geometry in normal form passes unchanged, so that normalising is idempotent.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 POINT, LINE, POLYGON = 0, 1, 2
 
 MAX_VERTICES = 100_000
-#: What a hostile product may cost: mending grows with the square of what crosses, 600 random vertices take 0.8 s.
-#: Recorded footprints have up to 580.
+#: What a hostile product may cost: mending grows with the square of what crosses, 600 random
+#: vertices take 0.8 s. Recorded footprints have up to 580.
 MAX_MENDED = 600
 
 
@@ -34,8 +34,8 @@ def normal(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
     """The normal form; a step over more than 180° of longitude is read as crossing 180°.
 
     Raises:
-        FootprintError: not on the globe, too large, winding round it more than once, or crossing itself with more
-            than `mendable` vertices.
+        FootprintError: not on the globe, too large, winding round it more than once, or
+            crossing itself with more than `mendable` vertices.
     """
     coordinates = shapely.get_coordinates(geometry)
     if not 0 < len(coordinates) <= MAX_VERTICES:
@@ -84,7 +84,7 @@ def cut(geometry: BaseGeometry) -> list[BaseGeometry]:
 
 
 def collected(pieces: Sequence[BaseGeometry], mendable: int = MAX_VERTICES) -> BaseGeometry:
-    """One geometry of those parts that have the highest dimension; overlapping polygons are merged."""
+    """One geometry of the parts that have the highest dimension; overlaps are merged."""
     parts = shapely.get_parts(pieces)
     dimensions = shapely.get_dimensions(parts)
     highest = int(dimensions.max())
@@ -118,7 +118,7 @@ def _inside(ring: Array, mendable: int) -> BaseGeometry:
 
 
 def _closed(ring: Array) -> BaseGeometry:
-    """The ring with longitudes that run on across 180°, closed along the pole if it goes round one."""
+    """The ring with longitudes that run on across 180°, closed along a pole if it goes round it."""
     lon = _unrolled(ring[:, 0])
     turns = round((lon[-1] - lon[0]) / 360)
     if abs(turns) > 1 or np.ptp(lon) > 720:
@@ -131,9 +131,10 @@ def _closed(ring: Array) -> BaseGeometry:
 
 
 def _runs_round(ring: Array) -> bool:
-    """Tell whether the ring's wide edges are meant as written: from one end of the map to the other.
+    """Tell whether wide edges are meant as written: from one end of the map to the other.
 
-    So does a box of the world, or a polar cap already closed along its pole. Global rasters may end one cell short.
+    So does a box of the world, or a polar cap already closed along its pole. Global rasters may end
+    one cell short.
     """
     steps = np.abs(np.diff(ring[:, 0]))
     wide = steps[steps > 180]
@@ -151,7 +152,7 @@ def _unrolled(lon: Array) -> Array:
 
 
 def _mended(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
-    """The geometry if valid, else one that covers all that its rings go round, overlaps included."""
+    """The geometry if valid, else one that covers all its rings go round, overlaps included."""
     if geometry.is_valid:
         return geometry
     if shapely.get_num_coordinates(geometry) > mendable:
@@ -163,4 +164,4 @@ def _mended(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
 
 def _moved(geometry: BaseGeometry, by: float) -> BaseGeometry:
     """The geometry moved east by degrees."""
-    return shapely.transform(geometry, lambda lonlat: lonlat + [by, 0.0])
+    return shapely.transform(geometry, lambda lonlat: np.add(lonlat, (by, 0.0)))

@@ -1,4 +1,4 @@
-"""The tile grids: Sentinel-2's MGRS tiles (`30TWM`) and Landsat's WRS-2 paths and rows (`203033`).
+"""The tile grids: Sentinel-2's MGRS tiles (`30TWM`), Landsat's WRS-2 paths and rows (`203033`).
 
 Names are checked without loading numpy or shapely; the geometry is loaded when first asked for.
 """

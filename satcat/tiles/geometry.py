@@ -1,4 +1,4 @@
-"""Where tiles lie: their footprints, which of them meet an area, and the rows of the table `tiles`."""
+"""Where tiles lie: footprints, which of them meet an area, and the rows of the table `tiles`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Geometries: TypeAlias = npt.NDArray[np.object_]
 
 
 class TileRow(NamedTuple):
-    """A row of the table `tiles`: degrees (west > east across 180°), WKB of the corners, km² of the true tile."""
+    """A row of the table `tiles`: degrees, WKB of the corners, km² of the true tile."""
 
     tile_id: str
     grid: Grid
@@ -37,8 +37,9 @@ class TileRow(NamedTuple):
 def footprint(tile_id: str, *, densify: bool = False) -> BaseGeometry:
     """A tile's polygon in lon/lat, cut at 180°.
 
-    It joins the four corners. An MGRS tile is a square in UTM, which straight lon/lat sides leave by up to 3 km
-    above 80°; `densify` puts 20 points on each side, for measuring. WRS-2 tiles are always as USGS draws them.
+    It joins the four corners. An MGRS tile is a square in UTM, which straight lon/lat sides leave
+    by up to 3 km above 80°; `densify` puts 20 points on each side, for measuring. WRS-2 tiles are
+    always as USGS draws them.
 
     Raises:
         TileError: there is no such tile; ids are in the form that `normalise` gives.
@@ -51,7 +52,7 @@ def footprint(tile_id: str, *, densify: bool = False) -> BaseGeometry:
 
 
 def intersecting(geometry: BaseGeometry, grid: Grid = "mgrs") -> list[str]:
-    """The ids, in order, of the tiles that share a point with a geometry in normal form (see `satcat.globe`)."""
+    """The ids, in order, of the tiles that share a point with a geometry in normal form."""
     tile_ids, tree = _index(grid)
     return [tile_ids[place] for place in np.sort(tree.query(geometry, predicate="intersects"))]
 

@@ -16,8 +16,8 @@ from satcat.errors import TileError
 
 Grid: TypeAlias = Literal["mgrs", "wrs2"]
 
-#: How many paths WRS-2 has, and those of its 248 rows that are flown by day (descending): the last two lie before
-#: row 1, on the way over the Arctic.
+#: How many paths WRS-2 has, and those of its 248 rows that are flown by day (descending): the last
+#: two lie before row 1, on the way over the Arctic.
 PATHS = 233
 ROWS = (*range(1, 123), 247, 248)
 
@@ -64,7 +64,7 @@ def grid(tile_id: str) -> Grid:
 
 
 def epsg(tile_id: str) -> int | None:
-    """The EPSG code of an MGRS tile's UTM zone; None for a WRS-2 tile, whose scenes lie in several zones."""
+    """The EPSG code of an MGRS tile's UTM zone; None for WRS-2, whose scenes lie in several."""
     if grid(tile_id) == "wrs2":
         return None
     return (32600 if tile_id[2] >= "N" else 32700) + int(tile_id[:2])
@@ -83,9 +83,9 @@ def with_land() -> set[str]:
 
 
 def read_list(source: str | Path) -> list[str]:
-    """The ids in a text, or in a file given as Path or `@name`: by lines, commas or spaces; `#` starts a comment.
+    """The ids in a text, or in a file given as Path or `@name`: on lines or with commas.
 
-    Gives each tile once, in the order of first mention.
+    `#` starts a comment. Gives each tile once, in the order of first mention.
 
     Raises:
         TileError: a file that cannot be read, an unknown tile (with its line), or none at all.

@@ -2,10 +2,11 @@
 
 Which names exist is data (see README.md beside this file); where a tile lies follows from its name:
 
-- `30TWM` is UTM zone 30, latitude band T, column W, row M. Columns run A-H, J-R, S-Z in turn from zone to zone; rows
-  run A-V and start over every 2,000 km, five letters on in even zones. The band tells which 2,000 km are meant.
-- The tile's upper-left corner is that of its square, easting rounded down to 60 m, northing up. In the south
-  northings count from 10,000 km south of the equator (EPSG:327ZZ, else EPSG:326ZZ).
+- `30TWM` is UTM zone 30, latitude band T, column W, row M. Columns run A-H, J-R, S-Z in turn from
+  zone to zone; rows run A-V and start over every 2,000 km, five letters on in even zones. The band
+  tells which 2,000 km are meant.
+- The tile's upper-left corner is that of its square, easting rounded down to 60 m, northing up. In
+  the south EPSG:327ZZ adds 10,000 km to northings; the north is EPSG:326ZZ.
 
 Checked against ESA's tiling table (V20150622): the upper-left corners of all tiles are equal.
 """
@@ -37,7 +38,7 @@ _ROWS = 20  # letters until the rows start over
 
 
 class Corners(NamedTuple):
-    """The UTM zones of tiles, and their upper-left corners in metres, northing counted from the equator."""
+    """UTM zones and upper-left corners, in metres; northings count from the equator."""
 
     zone: Integers
     easting: Array
@@ -72,7 +73,7 @@ def _band_middles() -> Array:
 
 
 def polygons(tile_ids: Sequence[str], points_per_side: int = 1) -> Geometries:
-    """The polygon of each of these known tiles, its ring counter-clockwise from the upper-left corner.
+    """The polygon of each of these known tiles, counter-clockwise from the upper-left corner.
 
     Longitudes run on beyond ±180° where a tile crosses that.
     """
@@ -102,7 +103,7 @@ def _distinct(where: Corners) -> tuple[Array, Integers]:
 
 
 def _rings(upper_left: Array, points_per_side: int) -> Array:
-    """Closed rings (tile, vertex, lon/lat) of squares; longitudes from the zone's central meridian."""
+    """Closed rings (tile, vertex, lon/lat) of squares; longitudes from the central meridian."""
     steps = SIDE * np.arange(points_per_side) / points_per_side
     start, end = np.zeros_like(steps), np.full_like(steps, SIDE)
     east = np.concatenate([start, steps, end, SIDE - steps, [0]])

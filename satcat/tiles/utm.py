@@ -1,8 +1,8 @@
 """The transverse Mercator projection of UTM on WGS 84, by Krüger's series to the sixth order.
 
-Formulas and coefficients: Karney, "Transverse Mercator with an accuracy of a few nanometers", J. Geodesy 85 (2011),
-equations 7 to 36. Longitudes are degrees east of the zone's central meridian; eastings have their false 500 km,
-northings count from the equator and are negative in the south.
+Formulas and coefficients: Karney, "Transverse Mercator with an accuracy of a few nanometers", J.
+Geodesy 85 (2011), equations 7 to 36. Longitudes are degrees east of the zone's central meridian;
+eastings have their false 500 km, northings count from the equator and are negative in the south.
 """
 
 from __future__ import annotations

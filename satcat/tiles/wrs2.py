@@ -1,6 +1,7 @@
 """Landsat's WRS-2 grid by day: 233 paths by 124 rows, `PPPRRR`.
 
-All paths are one ground track, turned west by 360/233° each time; so a row has one shape, kept for path 1.
+All paths are one ground track, turned west by 360/233° each time; so a row has one shape, kept for
+path 1.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Geometries: TypeAlias = npt.NDArray[np.object_]
 
 
 def polygons(tile_ids: Sequence[str]) -> Geometries:
-    """The polygon of each of these known tiles; longitudes run on beyond ±180° where it crosses that."""
+    """The polygon of each of these known tiles; longitudes run on where it crosses ±180°."""
     path, row = _numbers(tile_ids)
     shapes = _templates()[row]
     west, _, east, _ = shapely.bounds(shapes).T

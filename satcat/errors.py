@@ -16,7 +16,8 @@
       DownloadsFailedError          7  some downloads failed
       DifferencesError              8  verify: differences are left
       TransferError                 1  one file could not be brought here
-        TruncatedError*, ChecksumMismatchError, ProductOfflineError, ProductGoneError, DiskFullError
+        TruncatedError*, ChecksumMismatchError, ProductOfflineError, ProductGoneError, DiskFullError,
+        NameTakenError, TransferStoppedError, LostClaimError
 
 `*` = `retryable`: the same request may succeed a little later. Each error hands its fields to `super().__init__`
 (so that it pickles) and words them in `__str__`: one line that says what is wrong, with which value, and what to do.
@@ -283,3 +284,22 @@ class ProductGoneError(TransferError):
 
 class DiskFullError(TransferError):
     """No room is left for the file."""
+
+
+class NameTakenError(TransferError):
+    """Another file, or another download, already has the name; nothing is overwritten."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is there already, or being written by another process: move it away, or wait"
+
+
+class TransferStoppedError(TransferError):
+    """The transfer was asked to stop; what has arrived is kept."""
+
+
+class LostClaimError(TransferError):
+    """The download is no longer this worker's: it was cancelled, deleted, or given to another worker."""

@@ -17,14 +17,16 @@ from satcat.errors import CatalogueLockedError
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _try_lock(file: BinaryIO) -> None:
+    def try_lock(file: BinaryIO) -> None:
+        """Lock an open file until it is closed; OSError if another holds it."""
         file.seek(1 << 30)  # a byte beyond the text, which others may then still read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _try_lock(file: BinaryIO) -> None:
+    def try_lock(file: BinaryIO) -> None:
+        """Lock an open file until it is closed; OSError if another holds it."""
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -41,7 +43,7 @@ def hold(path: Path, purpose: str, *, of: str) -> Iterator[None]:
     """
     with path.open("a+b") as file:
         try:
-            _try_lock(file)
+            try_lock(file)
         except OSError:
             raise CatalogueLockedError(of, _holder(path)) from None
         file.seek(0)

@@ -1,0 +1,221 @@
+"""The bytes behind a product: made from its id, name and size, always the same, never held whole.
+
+A SAFE or SEN3 product is a real zip, stored without compression as CDSE's are, with a manifest that holds the MD5 of
+each file; any other name is one plain file. The size is exactly the record's `size_bytes`: filler in the metadata
+file takes up the slack. The measurement files are slices of one pool of noise, whose checksums are remembered, so
+that a package of the usual size is made and hashed in some 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from satcat.sandbox.records import Record
+
+#: Smallest size a package can have.
+SMALLEST = 4096
+#: Largest: beyond it a zip would need its 64-bit form.
+LARGEST = 2**32 - 2**20
+
+# A prime number of bytes, so that a resume that is off by a round number cannot hit equal bytes.
+_POOL_BYTES = 1_048_583
+_STEP = 1024
+_CHUNK = 1 << 16
+_FOLDERS = (".SAFE", ".SEN3")
+# 1980-01-01, the first date a zip knows: packages do not depend on when they are made.
+_DOS_DATE = 0x21
+
+
+class File(NamedTuple):
+    """One file of a package: its path in the zip (or its name), and its bytes in pieces."""
+
+    path: str
+    pieces: tuple[memoryview, ...]
+    size: int
+    crc: int
+    md5: str
+
+
+def is_single_file(record: Record) -> bool:
+    """Tell whether the product is delivered as itself and not as a zip."""
+    return not record.name.endswith(_FOLDERS)
+
+
+def delivered_name(record: Record) -> str:
+    """The file name that a download is given."""
+    if is_single_file(record):
+        return record.name
+    return record.name.rsplit(".", 1)[0] + ".zip"
+
+
+def files(record: Record) -> list[File]:
+    """The files of a package, in the order in which they are stored.
+
+    Raises:
+        ValueError: the size is below `SMALLEST` or above `LARGEST`.
+    """
+    if not SMALLEST <= record.size_bytes <= LARGEST:
+        raise ValueError(f"{record.name}: a package cannot have {record.size_bytes} bytes")
+    if is_single_file(record):
+        head = f"{record.name}\n{record.id}\n".encode()
+        noise = _noise(0, record.size_bytes - len(head))
+        return [File(record.name, (memoryview(head), *noise.pieces), record.size_bytes, 0, "")]
+    layout = _layout(record)
+    fixed = sum(_zip_overhead(f"{record.name}/{path}") for path in layout) + 22
+    metadata = _metadata(record)
+    room = record.size_bytes - fixed - len(metadata) - _manifest_size(layout[1:])
+    measured = len(layout) - 2
+    length = room // (measured * _STEP) * _STEP
+    slack = room - length * measured
+    contents = [_whole(layout[1], metadata + b" " * slack)]
+    for number, path in enumerate(layout[2:], start=1):
+        contents.append(_noise(number * 131_071, length)._replace(path=path))
+    manifest = _whole(layout[0], _manifest(contents))
+    return [f._replace(path=f"{record.name}/{f.path}") for f in (manifest, *contents)]
+
+
+def pieces(record: Record) -> list[memoryview]:
+    """The whole package, as buffers to be sent one after the other."""
+    contents = files(record)
+    if is_single_file(record):
+        return list(contents[0].pieces)
+    parts: list[memoryview] = []
+    directory = bytearray()
+    offset = 0
+    for file in contents:
+        name = file.path.encode()
+        common = struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, _DOS_DATE, file.crc, file.size, file.size,
+                             len(name), 0)  # fmt: skip
+        head = b"PK\3\4" + common + name
+        directory += (
+            b"PK\1\2\x14\x03" + common + struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, offset)
+        )
+        directory += name
+        parts += (memoryview(head), *file.pieces)
+        offset += len(head) + file.size
+    end = struct.pack(
+        "<4sHHHHIIH", b"PK\5\6", 0, 0, len(contents), len(contents), len(directory), offset, 0
+    )
+    parts.append(memoryview(bytes(directory) + end))
+    return parts
+
+
+def digests(record: Record) -> tuple[str, str]:
+    """MD5 and BLAKE3 (hex) of the package as it should be; remembered in the record."""
+    if record.digests is None:
+        md5, tree = hashlib.md5(usedforsecurity=False), blake3()
+        for piece in _joined(pieces(record)):
+            md5.update(piece)
+            tree.update(piece)
+        object.__setattr__(record, "digests", md5.digest() + tree.digest())
+    assert record.digests is not None
+    return record.digests[:16].hex(), record.digests[16:].hex()
+
+
+def chunks(parts: Sequence[memoryview], start: int, stop: int) -> Iterator[memoryview]:
+    """The bytes from `start` up to `stop`, a piece at a time."""
+    offset = 0
+    for part in parts:
+        first, last = max(start - offset, 0), min(stop - offset, len(part))
+        for at in range(first, last, _CHUNK):
+            yield part[at : min(at + _CHUNK, last)]
+        offset += len(part)
+
+
+def with_flaw(chunks: Iterator[memoryview], at: int) -> Iterator[memoryview]:
+    """The same bytes, but for one flipped bit in the byte that is `at` bytes on."""
+    for chunk in chunks:
+        if 0 <= at < len(chunk):
+            damaged = bytearray(chunk)
+            damaged[at] ^= 1
+            yield memoryview(damaged)
+        else:
+            yield chunk
+        at -= len(chunk)
+
+
+def _joined(parts: list[memoryview]) -> list[memoryview] | list[bytes]:
+    """Small packages in one buffer: one call to a hash is cheaper than ten."""
+    return [b"".join(parts)] if sum(map(len, parts)) < _POOL_BYTES else parts
+
+
+def _layout(record: Record) -> tuple[str, ...]:
+    """Paths inside the product's folder: the manifest, the metadata file, then the measurements."""
+    if record.collection == "SENTINEL-2":
+        fields = record.name.split("_")
+        bands = f"GRANULE/IMG_DATA/{fields[5] if len(fields) > 5 else 'T00AAA'}_{fields[2] if len(fields) > 2 else 0}"
+        level = fields[1] if len(fields) > 1 else "MSI"
+        return (
+            "manifest.safe",
+            f"MTD_{level}.xml",
+            *(f"{bands}_{b}.jp2" for b in ("B02", "B03", "B04")),
+        )
+    if record.collection == "SENTINEL-3":
+        return ("xfdumanifest.xml", "product.xml", "Oa01_radiance.nc", "Oa02_radiance.nc")
+    return ("manifest.safe", "annotation/product.xml", "measurement/vv.tiff", "measurement/vh.tiff")
+
+
+def _metadata(record: Record) -> bytes:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<product id="{record.id}"><name>{record.name}</name></product>\n'
+    ).encode()
+
+
+# `size` is padded behind its closing quote, so that a manifest's length depends on the paths alone.
+_OBJECT = (
+    '<dataObject ID="f{0}"><byteStream size="{1}"{2}><fileLocation locatorType="URL" href="./{3}"/>'
+    '<checksum checksumName="MD5">{4}</checksum></byteStream></dataObject>\n'
+)
+_MANIFEST_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"><dataObjectSection>\n'
+_MANIFEST_TAIL = "</dataObjectSection></xfdu:XFDU>\n"
+
+
+def _manifest(contents: Sequence[File]) -> bytes:
+    objects = (
+        _OBJECT.format(number, file.size, " " * (12 - len(str(file.size))), file.path, file.md5)
+        for number, file in enumerate(contents)
+    )
+    return (_MANIFEST_HEAD + "".join(objects) + _MANIFEST_TAIL).encode()
+
+
+@lru_cache(maxsize=1024)
+def _manifest_size(paths: tuple[str, ...]) -> int:
+    return len(_manifest([File(path, (), 0, 0, "0" * 32) for path in paths]))
+
+
+def _zip_overhead(path: str) -> int:
+    """Bytes of a stored file's two headers."""
+    return 30 + 46 + 2 * len(path.encode())
+
+
+def _whole(path: str, content: bytes) -> File:
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return File(path, (memoryview(content),), len(content), zlib.crc32(content), md5)
+
+
+@lru_cache(maxsize=1)
+def _pool() -> memoryview:
+    return memoryview(random.Random(0).randbytes(_POOL_BYTES))  # noqa: S311 - noise, not a secret
+
+
+@lru_cache(maxsize=4096)
+def _noise(start: int, length: int) -> File:
+    """`length` bytes of the pool from `start` on, round and round."""
+    parts: list[memoryview] = []
+    crc, md5 = 0, hashlib.md5(usedforsecurity=False)
+    while length > 0:
+        part = _pool()[start : start + length]
+        parts.append(part)
+        crc = zlib.crc32(part, crc)
+        md5.update(part)
+        length, start = length - len(part), 0
+    return File("", tuple(parts), sum(map(len, parts)), crc, md5.hexdigest())

@@ -1,0 +1,140 @@
+"""What the sandbox's catalogue holds: products, and deletions of products.
+
+Records never change: a modification puts a new record in the place of the old one, so that a page that is being
+answered, or a snapshot, keeps what it has. They are small, so that hundreds of thousands fit in memory: what the
+tiles of one datatake have in common is shared, the JSON is made for each answer (`rendering`), and the bytes of the
+package are made from the id (`packages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from satcat import times
+
+Checksums: TypeAlias = Literal["right", "stale", "late"]
+Style: TypeAlias = Literal["2025", "2023"]
+
+
+class TypedValue(NamedTuple):
+    """An attribute value whose JSON type and stated `ValueType` differ, as now and then on the real service."""
+
+    value: str | float | bool
+    value_type: str
+
+
+AttributeValue: TypeAlias = str | int | float | bool | datetime | TypedValue
+
+#: In `Record.wire`: this key is left out of the JSON.
+REMOVED: Final = object()
+
+#: In a shared attribute: stands for the product's own tile.
+TILE: Final = "{tileId}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One product. Times are UTC, sizes bytes, cloud cover percent, `footprint` WKT in lon lat degrees.
+
+    Attributes:
+        size_bytes: size of the package, exactly; the listing shows it as ContentLength.
+        attributes: OData attributes, by name, that have no field here; `{tileId}` in a text stands for the tile.
+        style: "2023" is written as in that year: 3 fraction digits, "+00:00", other attribute names, EvictionDate "".
+        checksums: "right", "stale" (those of an older package) or "late" (none yet, and ContentLength 0).
+        corrupt: the bytes that are delivered are not those of the checksum.
+        wire: keys of the product's JSON to replace as they are, or to leave out (`REMOVED`).
+    """
+
+    id: str
+    name: str
+    collection: str
+    product_type: str
+    sensing_start: datetime
+    sensing_end: datetime
+    origin_date: datetime
+    publication_date: datetime
+    modification_date: datetime
+    eviction_date: datetime | None = None
+    online: bool = True
+    size_bytes: int
+    footprint: str | None = None
+    tile_id: str | None = None
+    cloud_cover: float | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    style: Style = "2025"
+    checksums: Checksums = "right"
+    corrupt: bool = False
+    wire: Mapping[str, Any] | None = None
+    #: MD5 and BLAKE3 of the package, one after the other; `packages.digests` fills it in.
+    digests: bytes | None = field(init=False, default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One entry of DeletedProducts: the record as it was, when it went, and why."""
+
+    record: Record
+    deletion_date: datetime
+    cause: str
+
+    @property
+    def id(self) -> str:
+        """The deleted product's id."""
+        return self.record.id
+
+
+def attribute(record: Record, name: str) -> AttributeValue | None:
+    """The value of one OData attribute; None if the product does not carry it."""
+    value = record.attributes.get(name)
+    if value is None:
+        own = _OWN.get(name)
+        return None if own is None else own(record)
+    return filled(record, value)
+
+
+def attributes(record: Record) -> dict[str, AttributeValue]:
+    """Every OData attribute of a product, by name."""
+    found = {name: value for name, get in _OWN.items() if (value := get(record)) is not None}
+    for name, value in record.attributes.items():
+        found[name] = filled(record, value)
+    return found
+
+
+def filled(record: Record, value: AttributeValue) -> AttributeValue:
+    """A shared value with the record's own tile in it."""
+    if isinstance(value, str) and TILE in value:
+        return value.replace(TILE, record.tile_id or "")
+    return value
+
+
+def value_type(value: AttributeValue) -> str:
+    """The `ValueType` that the service states for a value."""
+    return value.value_type if isinstance(value, TypedValue) else _VALUE_TYPES[type(value)]
+
+
+def as_instants(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a record, with dates that were given as text read."""
+    dates = ("_date", "sensing_start", "sensing_end")
+    return {
+        k: as_instant(v) if k.endswith(dates) and v is not None else v for k, v in fields.items()
+    }
+
+
+def as_instant(value: datetime | str) -> datetime:
+    """An instant, from text if need be."""
+    return times.parse_bound(value) if isinstance(value, str) else value
+
+
+_VALUE_TYPES = {str: "String", bool: "Boolean", int: "Integer", float: "Double",
+                datetime: "DateTimeOffset"}  # fmt: skip
+
+_OWN = {
+    "tileId": lambda r: r.tile_id,
+    "cloudCover": lambda r: r.cloud_cover,
+    "productType": lambda r: r.product_type,
+    "beginningDateTime": lambda r: r.sensing_start,
+    "endingDateTime": lambda r: r.sensing_end,
+}

@@ -1,0 +1,144 @@
+"""The command `satcat`: the only place, with its sub-modules, that knows click.
+
+Each command is one module, loaded when it is called, so that `satcat --help` starts at once. What went wrong is one line
+on stderr and an exit code; `frame.EXIT_CODES` says what each means.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+from click.exceptions import NoSuchCommand
+
+from satcat.cli.frame import Settings, common
+from satcat.errors import SatcatError
+
+#: Each command with the first sentence of its help, in the order of the way through a catalogue.
+COMMANDS = {
+    "sync": "Mirror products of the source, and follow what changes there.",
+    "scopes": "Show or remove what is mirrored.",
+    "status": "Show how complete and how old the mirror is, and what the queue holds.",
+    "verify": "Show that the mirror holds exactly what the source lists.",
+    "query": "Pick products, offline.",
+    "show": "Show all that is known of one product, offline.",
+    "sql": "Run one read-only SQL statement on the catalogue.",
+    "schema": "Explain the catalogue's tables and columns.",
+    "report": "Report what the mirror covers.",
+    "mark": "Ask for products to be downloaded.",
+    "unmark": "Take products without a file out of the download queue.",
+    "download": "Download what is marked, and check every file.",
+    "queue": "Show the download queue, or try failed downloads again.",
+    "db": "Upgrade, check or copy the catalogue file.",
+    "demo": "Show the whole way on a pretend source: no network, no account.",
+    "sandbox": "Run the pretend source, for trying things out.",
+}
+
+
+class SatcatGroup(click.Group):
+    """The commands, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            if not cmd_name.startswith("-"):
+                raise NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
+            return None
+        command = import_module(f"satcat.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+    if asked:
+        from importlib.metadata import version
+
+        click.echo(f"satcat {version('satcat-mirror')}")
+        ctx.exit()
+
+
+@common
+@click.group(
+    cls=SatcatGroup,
+    epilog="`satcat COMMAND --help` explains a command and ends in an example.",
+    context_settings={"auto_envvar_prefix": "SATCAT", "max_content_width": 100},
+    invoke_without_command=True,
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    allow_from_autoenv=False, help="Show the version.",
+)  # fmt: skip
+@click.pass_context
+def satcat(ctx: click.Context) -> None:
+    """Keep a local mirror of a satellite product catalogue, pick products from it offline with SQL, download what is marked."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> NoReturn:
+    """Run the command line of this process, and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Run one command line and return its exit code; whatever goes wrong is told in one line on stderr."""
+    settings = Settings(db=os.environ.get("SATCAT_DB") or "satcat.db")
+    try:
+        code = satcat.main(args, prog_name="satcat", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _complain(_usage(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("stopped; run the same command again to go on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 1
+    except SatcatError as error:
+        _show_traceback(settings)
+        return _complain(str(error) or type(error).__name__, error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
+        _show_traceback(settings)
+        what = f"{type(error).__name__}: {error}"
+        return _complain(f"unexpected {what}; run again with -vv, and please report this", 1)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(what: str, code: int) -> int:
+    """Say in one line what is wrong."""
+    from satcat.cli.wording import printable
+
+    click.echo("satcat: " + printable(" ".join(what.split())), err=True)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click complains of, with the command whose help tells more."""
+    message = error.format_message().rstrip(".")
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see `{ctx.command_path} --help`)" if ctx else message
+
+
+def _show_traceback(settings: Settings) -> None:
+    if settings.verbose >= 2:
+        import traceback
+
+        traceback.print_exc()
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,196 @@
+"""What every command has: --db, -v, -q, a `satcat.toml`, exit codes and an example in its help.
+
+Precedence of an option's value: flag > environment (`SATCAT_<COMMAND>_<OPTION>`) > `satcat.toml` beside the catalogue >
+default. The file holds a table for each command, `[download]` with `workers = 2`; `[report.coverage]` for a second word.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from satcat.catalogue import Catalogue
+
+CommandT = TypeVar("CommandT", bound=click.Command)
+
+#: What each exit code means; a command's help lists those that it can give.
+EXIT_CODES = {
+    0: "done",
+    1: "failed",
+    2: "wrong usage or filter",
+    3: "the catalogue is missing, of another schema version, or damaged",
+    4: "the source cannot be reached",
+    5: "credentials are missing or refused",
+    6: "incomplete",
+    7: "some downloads failed",
+    8: "differences are left",
+}
+CONFIG_NAME = "satcat.toml"
+
+
+@dataclass(slots=True)
+class Settings:
+    """What every command is told."""
+
+    db: str
+    verbose: int = 0
+    quiet: bool = False
+
+    def say(self, text: str) -> None:
+        """Tell people something, on stderr; nothing under -q."""
+        if not self.quiet:
+            from satcat.cli.wording import printable
+
+            click.echo(printable(text), err=True)
+
+    def open(self, *, create: bool = False) -> Catalogue:
+        """Open the catalogue that --db names."""
+        from satcat.catalogue import Catalogue
+
+        return Catalogue.open(self.db, create=create)
+
+    @property
+    def chosen(self) -> str:
+        """`--db PATH ` as one would have to type it to name this catalogue again; empty for the default."""
+        return "" if self.db == "satcat.db" else f"--db {self.db} "
+
+
+class Command(click.Command):
+    """A command whose help ends in its exit codes and an example."""
+
+    def __init__(self, *args: Any, example: str, exits: Iterable[int] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        self.exits = (0, *exits)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with what it logs going where -v says."""
+        _configure_logging(ctx.obj)
+        return super().invoke(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes and the example."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), EXIT_CODES[code]) for code in self.exits])
+        with formatter.section("Example"):
+            for line in self.example.strip().splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
+
+
+def command(
+    *, example: str, exits: Iterable[int] = (), **kwargs: Any
+) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command; its docstring is the help."""
+
+    def make(function: Callable[..., Any]) -> Command:
+        return common(click.command(cls=Command, example=example, exits=exits, **kwargs)(function))
+
+    return make
+
+
+def common(made: CommandT) -> CommandT:
+    """Add --db, -v and -q, which mean the same before a command as after it."""
+    for add in (
+        click.option(
+            "--db", metavar="PATH", is_eager=True, callback=_locate, expose_value=False,
+            allow_from_autoenv=False,
+            help="The catalogue: a file, or an SQLAlchemy URL.  [env: SATCAT_DB; default: satcat.db]",
+        ),
+        click.option(
+            "-v", "--verbose", count=True, callback=_remember, expose_value=False,
+            allow_from_autoenv=False, help="Say more; -vv also shows tracebacks.",
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, callback=_remember, expose_value=False,
+            allow_from_autoenv=False, help="Say nothing but results and errors.",
+        ),
+    ):  # fmt: skip
+        made = add(made)
+    return made
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    assert param.name is not None
+    if value:
+        setattr(ctx.obj, param.name, value)
+
+
+def _locate(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Note --db, and take the command's defaults from the satcat.toml beside that catalogue."""
+    if value is not None:
+        if not value:
+            raise click.UsageError("--db: the path is empty", ctx)
+        ctx.obj.db = value
+    if not isinstance(ctx.command, click.Group):
+        path = _folder(ctx.obj.db) / CONFIG_NAME
+        ctx.default_map = _configured(ctx, path) if path.is_file() else None
+
+
+def _folder(db: str) -> Path:
+    """The folder of the catalogue; for a server's catalogue the present one."""
+    if "://" in db and not db.startswith("sqlite:///"):
+        return Path()
+    return Path(db.removeprefix("sqlite:///")).parent
+
+
+def _configured(ctx: click.Context, path: Path) -> dict[str, Any]:
+    """The defaults that a satcat.toml has for the command; unknown names are an error, not ignored."""
+    import tomllib
+
+    root = ctx.find_root()
+    try:
+        section: Any = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise click.UsageError(f"{path} cannot be read: {error}") from None
+    if not isinstance(root.command, click.Group):
+        return {}
+    names = root.command.list_commands(root)
+    _refuse_unknown(path, section, names, "command")
+    place = ""
+    for word in ctx.command_path.split()[1:]:
+        section = section.get(word, {})
+        place = f"{place}.{word}".lstrip(".")
+        if not isinstance(section, dict):
+            raise click.UsageError(f"{path}: {place} must be a table, [{place}]")
+    options = {p.name: p for p in ctx.command.params if p.name and p.expose_value}
+    _refuse_unknown(path, section, options, f"option of [{place}]")
+    many = {name for name, p in options.items() if isinstance(p, click.Option) and p.multiple}
+    return {k: [v] if k in many and not isinstance(v, list) else v for k, v in section.items()}
+
+
+def _refuse_unknown(path: Path, found: Iterable[str], known: Iterable[str], what: str) -> None:
+    known = list(known)
+    for name in found:
+        if name not in known:
+            raise click.UsageError(f"{path}: {name!r} is no {what}; there are: {', '.join(known)}")
+
+
+class _Handler(logging.Handler):
+    """Log lines on stderr, above progress bars if there are any."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if "satcat.progress" in sys.modules:
+            from satcat import progress
+
+            progress.write(text)
+        else:
+            click.echo(text, err=True)
+
+
+def _configure_logging(settings: Settings) -> None:
+    logger = logging.getLogger("satcat")
+    level = logging.DEBUG if settings.verbose else logging.WARNING
+    logger.setLevel(logging.ERROR if settings.quiet and not settings.verbose else level)
+    handler = _Handler()
+    form = "%(asctime)s %(message)s" if settings.verbose else "satcat: %(message)s"
+    handler.setFormatter(logging.Formatter(form, "%H:%M:%S"))
+    logger.handlers = [handler]
+    logger.propagate = False

@@ -1,0 +1,109 @@
+"""Every option that several commands share, once.
+
+filters  --collection … --where     sync, query, report coverage, mark, unmark
+strict   --strict                   query, report coverage, mark
+output   -f --columns -o            query, sql, report coverage, queue list, scopes list (in output.py)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from satcat.errors import FilterError
+
+if TYPE_CHECKING:
+    from satcat.filters import SearchFilters
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ONLINE = (
+    click.option("--collection", metavar="NAME", help="SENTINEL-2; online it is required."),
+    click.option("--product-type", metavar="TYPE", help="S2MSI2A."),
+    click.option("--level", "processing_level", metavar="LEVEL", help="Processing level, L2A."),
+    click.option("--tile", "tile_id", metavar="ID|@FILE", multiple=True,
+                 help="MGRS 30TWM or WRS-2 203033; again for more, or @FILE with one a line."),
+    click.option("--start", "start_date", metavar="TIME", help="Sensing start on or after, UTC."),
+    click.option("--end", "end_date", metavar="TIME",
+                 help="Sensing start before; a bare date means that whole day too."),
+    click.option("--cloud", "cloud_cover", metavar="MAX",
+                 help="Cloud cover of at most MAX percent; unknown is left out."),
+    click.option("--bbox", metavar="W,S,E,N", help="Touching this box, degrees; W > E crosses 180°."),
+    click.option("--geometry", metavar="TEXT|FILE", help="Touching this WKT or GeoJSON, or a file with one."),
+    click.option("--point", metavar="LON,LAT", help="Touching this point, degrees."),
+    click.option("--name", metavar="GLOB", help="The whole name; * is any text, ? one character."),
+    click.option("--contains", metavar="TEXT", multiple=True, help="A part of the name; again for more."),
+    click.option("--relative-orbit", metavar="N", help="The orbit's number in its repeat cycle."),
+    click.option("--orbit-direction", metavar="DIR", help="ASCENDING or DESCENDING."),
+    click.option("--platform", metavar="NAME", help="S2A."),
+    click.option("--published-since", metavar="TIME", help="Published on or after."),
+    click.option("--online/--offline", default=None, help="At hand at the source, or in its archive."),
+)  # fmt: skip
+_WHERE = click.option("--where", metavar="SQL", help="An SQL condition on the columns of products.")
+_NAMES = (
+    "collection", "product_type", "processing_level", "tile_id", "start_date", "end_date", "cloud_cover", "bbox",
+    "geometry", "point", "name", "contains", "relative_orbit", "orbit_direction", "platform", "published_since",
+    "online", "where",
+)  # fmt: skip
+
+
+def filters(function: F) -> F:
+    """Add the filters; the command gets them as one argument, `filters`."""
+
+    @wraps(function)
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in _NAMES}
+        return function(*args, filters=filters_from(given), **kwargs)
+
+    for add in reversed((*_ONLINE, _WHERE)):
+        gathered = add(gathered)
+    return gathered  # type: ignore[return-value]
+
+
+def filters_from(given: dict[str, Any]) -> SearchFilters:
+    """The filters that were typed.
+
+    Raises:
+        FilterError: a value that cannot be meant as given.
+    """
+    from satcat.filters import SearchFilters
+
+    values = {name: value for name, value in given.items() if value not in (None, ())}
+    if "tile_id" in values:
+        values["tile_id"] = [tile for text in values["tile_id"] for tile in _tiles(text)]
+    for name in ("bbox", "point"):
+        if name in values:
+            values[name] = values[name].split(",")
+    return SearchFilters(**values)
+
+
+def _tiles(text: str) -> list[str]:
+    """One tile, or those of a file: one a line, `#` starts a comment."""
+    if not text.startswith("@"):
+        return [text]
+    lines = read_lines("--tile", text[1:])
+    if not lines:
+        raise FilterError(f"--tile {text}: the file names no tile")
+    return lines
+
+
+def read_lines(option: str, name: str) -> list[str]:
+    """The lines of a file (`-`: of standard input) that are not empty, less comments."""
+    try:
+        text = (
+            click.get_text_stream("stdin").read() if name == "-" else Path(name).read_text("utf-8")
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise FilterError(f"{option}: {name} cannot be read: {reason}") from None
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+strict = click.option(
+    "--strict", is_flag=True, help="Exit 6 where part of what is asked for is not mirrored or not finished."
+)  # fmt: skip

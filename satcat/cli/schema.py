@@ -1,0 +1,45 @@
+"""`satcat schema`: the tables explained."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+from satcat import schema
+from satcat.cli.frame import command as satcat_command
+from satcat.errors import FilterError
+
+
+@satcat_command(
+    exits=(2,),
+    example="""
+    satcat schema downloads
+    satcat sql "SELECT status, count(*) FROM downloads GROUP BY status"
+    """,
+)
+@click.argument("table", required=False)
+def command(table: str | None) -> None:
+    """Explain the catalogue's tables and columns.
+
+    Without TABLE: all public tables, and the names of the bookkeeping ones. Needs no catalogue.
+    """
+    if table is None:
+        click.echo(schema.CONVENTIONS)
+        for name, page in schema.PAGES.items():
+            if page.public:
+                _print(name, page)
+        inner = ", ".join(name for name, page in schema.PAGES.items() if not page.public)
+        click.echo(f"\nBookkeeping, not for writing (`satcat schema NAME` explains): {inner}")
+        return
+    if table not in schema.PAGES:
+        near = difflib.get_close_matches(table, schema.PAGES, n=3) or list(schema.PAGES)
+        raise FilterError(f"there is no table {table!r}; there are {', '.join(near)}")
+    _print(table, schema.PAGES[table])
+
+
+def _print(name: str, page: schema.Page) -> None:
+    click.echo(f"\n{name}: {page.what}" + ("" if page.public else " (bookkeeping)"))
+    width = max(map(len, page.columns))
+    for column, meaning in page.columns.items():
+        click.echo(f"  {column:<{width}}  {meaning}")

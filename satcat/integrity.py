@@ -1,0 +1,135 @@
+"""Whether a catalogue is whole in itself: shown offline, from the file alone.
+
+Damage to the file, rows that refer to nothing, derived tables that do not follow from the products, and products that
+are no longer what the source said (their content hash does not fit).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from satcat.products import SOURCE_COLUMNS, content_hash
+
+#: What `Finding.kind` may be; `altered` and `both` name a product in `Finding.id`.
+KINDS = ("file", "reference", "spatial index", "tile_months", "altered", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it must be; `id` is the product's, where it is about one."""
+
+    kind: str
+    detail: str
+    id: str | None = None
+
+
+def check(connection: Connection) -> Iterator[Finding]:
+    """Look at everything; yields what is wrong, nothing if the catalogue is whole."""
+    yield from _file(connection)
+    yield from _references(connection)
+    yield from _spatial_index(connection)
+    yield from _tile_months(connection)
+    yield from _both(connection)
+    yield from altered(connection)
+
+
+def _file(connection: Connection) -> Iterator[Finding]:
+    for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+        if line != "ok":
+            yield Finding("file", line)
+
+
+def _references(connection: Connection) -> Iterator[Finding]:
+    for table, rowid, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield Finding(
+            "reference", f"row {rowid} of {table} refers to a row of {parent} that is not there"
+        )
+
+
+# The index's numbers are float32, rounded outward: a right entry holds its product's box, and not much more.
+_EPSILON = "0.001"
+_NOT_INDEXED = f"""
+    SELECT p.id FROM products AS p LEFT JOIN products_rtree AS r ON r.pk = p.pk
+    WHERE (p.west IS NULL) <> (r.pk IS NULL) OR p.west IS NOT NULL AND NOT (
+        r.west BETWEEN p.west - {_EPSILON} AND p.west
+        AND r.east BETWEEN iif(p.west > p.east, 180, p.east) AND iif(p.west > p.east, 180, p.east) + {_EPSILON}
+        AND r.south BETWEEN p.south - {_EPSILON} AND p.south
+        AND r.north BETWEEN p.north AND p.north + {_EPSILON}
+        AND julianday(p.sensing_start) - 2451544.5 BETWEEN r.first_day AND r.last_day)
+    UNION ALL
+    SELECT p.id FROM products AS p LEFT JOIN products_rtree AS r ON r.pk = -p.pk
+    WHERE (p.west > p.east) IS TRUE AND r.pk IS NULL
+    UNION ALL
+    SELECT 'key ' || r.pk FROM products_rtree AS r LEFT JOIN products AS p ON p.pk = abs(r.pk) WHERE p.pk IS NULL
+"""
+
+
+def _spatial_index(connection: Connection) -> Iterator[Finding]:
+    said = connection.exec_driver_sql("SELECT rtreecheck('products_rtree')").scalar_one()
+    if said != "ok":
+        yield Finding("spatial index", str(said).splitlines()[0])
+    for (product,) in connection.exec_driver_sql(_NOT_INDEXED):
+        yield Finding("spatial index", f"does not hold {product} as it is")
+
+
+_MONTHS = """
+    SELECT tile_id, coalesce(product_type, ''), substr(sensing_start, 1, 7), collection,
+           count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END), coalesce(sum(size_bytes), 0)
+    FROM products WHERE tile_id IS NOT NULL GROUP BY 1, 2, 3, 4
+"""
+_COLUMNS = "tile_id, product_type, month, collection, products, clear_products, size_bytes"
+
+
+def _tile_months(connection: Connection) -> Iterator[Finding]:
+    kept = f"SELECT {_COLUMNS} FROM tile_months"
+    for left, right in ((_MONTHS, kept), (kept, _MONTHS)):
+        rows = connection.exec_driver_sql(f"SELECT * FROM ({left}) EXCEPT SELECT * FROM ({right})")
+        for row in rows:
+            yield Finding("tile_months", f"{row[0]} {row[1]} {row[2]} is not counted right")
+
+
+def _both(connection: Connection) -> Iterator[Finding]:
+    for (product,) in connection.exec_driver_sql(
+        "SELECT id FROM products WHERE id IN (SELECT id FROM deleted_products)"
+    ):
+        yield Finding("both", "is in products and in deleted_products", product)
+
+
+def altered(connection: Connection) -> Iterator[Finding]:
+    """Products whose content hash does not fit what the row holds."""
+    names = ", ".join(("content_hash", *SOURCE_COLUMNS))
+    rows = connection.exec_driver_sql(f"SELECT {names} FROM products ORDER BY pk")
+    for row in rows:
+        if _hash(dict(zip(SOURCE_COLUMNS, row[1:], strict=True))) != row[0]:
+            product = str(row[1])
+            yield Finding("altered", "the row is not what the source said", product)
+
+
+def _hash(values: dict[str, Any]) -> str | None:
+    """The content hash of a row as SQLite holds it; None if it cannot be one of ours."""
+    try:
+        values["attributes"] = json.loads(values["attributes"])
+        if values["online"] is not None:
+            values["online"] = bool(values["online"])
+        return content_hash(values)
+    except (TypeError, ValueError):
+        return None
+
+
+def rebuild_derived(connection: Connection) -> None:
+    """Make the spatial index and the counts per tile and month again from the products."""
+    days = "julianday(sensing_start) - 2451544.5"
+    connection.exec_driver_sql("DELETE FROM products_rtree")
+    connection.exec_driver_sql(
+        f"""INSERT INTO products_rtree
+        SELECT pk, west, iif(west > east, 180, east), south, north, {days}, {days} FROM products
+        WHERE west IS NOT NULL
+        UNION ALL SELECT -pk, -180, east, south, north, {days}, {days} FROM products WHERE west > east"""
+    )
+    connection.exec_driver_sql("DELETE FROM tile_months")
+    connection.exec_driver_sql(f"INSERT INTO tile_months ({_COLUMNS}) {_MONTHS}")

@@ -1,0 +1,147 @@
+"""Putting products of a scope right, by asking the source for each at its own address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from satcat.api.base import Reject
+from satcat.errors import DeleteLimitError
+from satcat.products import SatelliteImage
+from satcat.select import matching
+from satcat.sync import cursors, rejects, scopes, store, windows
+from satcat.sync.absence import Differences, Listing
+from satcat.sync.job import Job
+from satcat.sync.scopes import Scope
+
+_PAGE = 1000  # rows a request
+
+
+class Mender:
+    """Mends one scope."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def mend(self, listing: Listing, found: Differences) -> None:
+        """Put a window right, and enter its listing in the ledger.
+
+        Raises:
+            DeleteLimitError: too many products are missing from the listing; nothing was changed.
+        """
+        window = listing.window
+        still_here = self.confirm(found.extra, window.slice)
+        self.bring(listing, [*found.missing, *found.stale])
+        with self._job.database.write() as connection:
+            if still_here:
+                error = f"the source has {len(still_here)} products that it does not list, such as {still_here[0]}"
+                windows.mismatch(connection, window, error)
+            else:
+                windows.complete(connection, window, listing.tally, listing.published_before)
+
+    def bring(self, listing: Listing, ids: Sequence[str]) -> None:
+        """Fetch these products of a window the cheaper way: one by one, or by listing the window in full."""
+        if len(ids) <= -(-len(listing.ids) // _PAGE):
+            self.fetch(ids, listing.window.slice)
+        else:
+            self._list_again(listing, set(ids))
+
+    def _list_again(self, listing: Listing, wanted: set[str]) -> None:
+        job, window = self._job, listing.window
+        pages = job.api.pages(
+            job.scope.slices[window.slice],
+            window.interval,
+            published_before=listing.published_before,
+            count=False,
+        )
+        for page in pages:
+            job.clock.see(page.server_time)
+            images = [row for row in page.rows if row.id in wanted]
+            with job.database.write() as connection:
+                self._store(connection, images, window.slice, linked=True)
+                rejects.keep(connection, job.scope.id, window.slice, "window", page, job.clock.now)
+
+    def fetch(self, ids: Iterable[str], slice_: int, *, force: bool = False) -> None:
+        """Store what the source has of these ids.
+
+        A product that does not fit the slice leaves it; one that the source says is gone is buried as vanished.
+
+        Args:
+            force: write rows even if their content hash says that nothing changed.
+        """
+        for product_id, answer in self._job.api.get(ids, self._job.scope.collection):
+            self._settle(product_id, answer, slice_, force=force)
+
+    def confirm(self, ids: Sequence[str], slice_: int) -> list[str]:
+        """Ask for products that a complete listing lacks; returns those that exist and should have been listed.
+
+        Raises:
+            DeleteLimitError: there are too many to believe it; nothing was asked or removed.
+        """
+        limit = self.delete_limit()
+        if len(ids) > limit:
+            raise DeleteLimitError(len(ids), limit)
+        answers = self._job.api.get(ids, self._job.scope.collection)
+        return [i for i, answer in answers if self._settle(i, answer, slice_)]
+
+    def delete_limit(self) -> int:
+        """How many products may be missing at once."""
+        if self._job.options.max_delete is not None:
+            return self._job.options.max_delete
+        with self._job.database.read() as connection:
+            held = scopes.count(connection, self._job.scope)
+        return max(1000, held // 100)
+
+    def _settle(
+        self,
+        product_id: str,
+        answer: SatelliteImage | Reject | None,
+        slice_: int,
+        *,
+        force: bool = False,
+    ) -> bool:
+        """Believe one answer; True if the product exists and fits the slice."""
+        scope, report, at = self._job.scope, self._job.report, self._job.clock.now
+        with self._job.database.write() as connection:
+            if isinstance(answer, Reject):
+                rejects.add(connection, scope.id, slice_, "get", answer, at)
+                return True
+            rejects.settle(connection, scope.id, [product_id], at)
+            if answer is None:
+                report.deleted += store.bury(connection, [product_id], kind="vanished", at=at)
+                return False
+            self._store(connection, [answer], slice_, linked=False, force=force)
+            if fits(connection, scope, slice_, product_id):
+                store.link(connection, [product_id], scope.id, slice_)
+                return True
+            report.left += store.unlink(connection, [product_id], scope.id, slice_)
+            return False
+
+    def _store(
+        self,
+        connection: Connection,
+        images: Sequence[SatelliteImage],
+        slice_: int,
+        *,
+        linked: bool,
+        force: bool = False,
+    ) -> None:
+        scope, report, at = self._job.scope, self._job.report, self._job.clock.now
+        swept_to = cursors.position(connection, scope, slice_, "publication")
+        report.late += cursors.note_late(connection, scope, images, swept_to, at)
+        stored = store.store(
+            connection,
+            images,
+            scope_id=scope.id if linked else None,
+            slice_=slice_,
+            at=at,
+            force=force,
+        )
+        report.take(stored)
+
+
+def fits(connection: Connection, scope: Scope, slice_: int, product_id: str) -> bool:
+    """Try a held product against the filters and interval of a scope's slice."""
+    filters = scope.slices[slice_].within(scope.interval)
+    return product_id in matching(connection, filters, [product_id])

@@ -1,0 +1,312 @@
+"""Writing products: the only code that inserts, changes or moves rows of `products` and `deleted_products`.
+
+Everything works inside the caller's transaction. Times called `at` are the source's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from satcat import times
+from satcat.api.base import Deletion
+from satcat.models import deleted_products, downloads, products, scope_products
+from satcat.products import SOURCE_COLUMNS, SatelliteImage
+
+#: Rows that one statement names; SQLite binds at most 32,766 values.
+_CHUNK = 1000
+
+
+class Stored(NamedTuple):
+    """How many of the rows given were new, different, or as they were held."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+class Held(NamedTuple):
+    """What following needs to know of a product that is held."""
+
+    id: str
+    pk: int
+    modification_date: datetime | None
+    publication_date: datetime | None
+    changed_at: datetime
+
+
+def chunks(items: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
+    """Cut items into lists of at most `size`."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def store(
+    connection: Connection,
+    images: Sequence[SatelliteImage],
+    *,
+    scope_id: int | None,
+    slice_: int = 0,
+    at: datetime,
+    force: bool = False,
+) -> Stored:
+    """Hold these products, and that the source lists them for this slice of the scope.
+
+    A product that is held just so already is not written. One that had been deleted moves back.
+
+    Args:
+        scope_id: None leaves the product in the scopes where it is.
+        force: do not trust the stored content hash: write every row.
+    """
+    stored = Stored()
+    for part in chunks({image.id: image for image in images}.values()):
+        counted = _store_chunk(connection, part, at, force=force)
+        stored = Stored(*(a + b for a, b in zip(stored, counted, strict=True)))
+        if scope_id is not None:
+            link(connection, [image.id for image in part], scope_id, slice_)
+    return stored
+
+
+def _store_chunk(
+    connection: Connection, images: list[SatelliteImage], at: datetime, *, force: bool
+) -> Stored:
+    ids = [image.id for image in images]
+    known = {
+        row.id: row
+        for row in connection.execute(
+            sa.select(products.c.id, products.c.pk, products.c.content_hash).where(
+                products.c.id.in_(ids)
+            )
+        )
+    }
+    new, changed = [], []
+    for image in images:
+        row = known.get(image.id)
+        values = _values(image)
+        if row is None:
+            new.append({**values, "first_seen_at": at, "changed_at": at})
+        elif force or row.content_hash != values["content_hash"]:
+            changed.append({**values, "changed_at": at, "_pk": row.pk})
+    if new:
+        _move_back(connection, new)
+        connection.execute(sa.insert(products), new)
+    if changed:
+        to_change = sa.update(products).where(products.c.pk == sa.bindparam("_pk"))
+        connection.execute(to_change, changed)
+    return Stored(len(new), len(changed), len(images) - len(new) - len(changed))
+
+
+def _values(image: SatelliteImage) -> dict[str, Any]:
+    values = {name: getattr(image, name) for name in SOURCE_COLUMNS}
+    return {**values, "attributes": dict(image.attributes), "content_hash": image.content_hash}
+
+
+def _move_back(connection: Connection, new: list[dict[str, Any]]) -> None:
+    """Take the tombstones of products that are listed again; when they were first seen is remembered."""
+    ids = [row["id"] for row in new]
+    graves = sa.delete(deleted_products).where(deleted_products.c.id.in_(ids))
+    records = {
+        row.id: row.record or {}
+        for row in connection.execute(
+            graves.returning(deleted_products.c.id, deleted_products.c.record)
+        )
+    }
+    for row in new:
+        seen = records.get(row["id"], {}).get("first_seen_at")
+        if seen:
+            row["first_seen_at"] = times.parse(seen)
+
+
+def link(connection: Connection, ids: list[str], scope_id: int, slice_: int) -> None:
+    """Note that the source lists these products for this slice of the scope."""
+    listed = sa.select(sa.literal(scope_id), sa.literal(slice_), products.c.pk).where(
+        products.c.id.in_(ids)
+    )
+    known = sa.exists().where(
+        scope_products.c.scope_id == scope_id,
+        scope_products.c.slice == slice_,
+        scope_products.c.pk == products.c.pk,
+    )
+    connection.execute(
+        sa.insert(scope_products).from_select(["scope_id", "slice", "pk"], listed.where(~known))
+    )
+
+
+def held(connection: Connection, ids: Iterable[str]) -> dict[str, Held]:
+    """What is held of these ids."""
+    columns = [products.c[name] for name in Held._fields]
+    found: dict[str, Held] = {}
+    for part in chunks(ids):
+        rows = connection.execute(sa.select(*columns).where(products.c.id.in_(part)))
+        found.update((row.id, Held(*row)) for row in rows)
+    return found
+
+
+def bury(
+    connection: Connection,
+    ids: Sequence[str],
+    *,
+    kind: Literal["deleted", "vanished"],
+    at: datetime,
+    deletions: Mapping[str, Deletion] | None = None,
+) -> int:
+    """Move products to `deleted_products`; returns how many."""
+    from satcat.select import image
+
+    count = 0
+    for part in chunks(ids):
+        rows = connection.execute(sa.select(products).where(products.c.id.in_(part))).all()
+        graves = [_grave(image(row), kind, at, (deletions or {}).get(row.id)) for row in rows]
+        if graves:
+            connection.execute(
+                sa.delete(products).where(products.c.id.in_([g["id"] for g in graves]))
+            )
+            connection.execute(sa.insert(deleted_products), graves)
+        count += len(graves)
+    return count
+
+
+def _grave(
+    product: SatelliteImage, kind: str, at: datetime, deletion: Deletion | None
+) -> dict[str, Any]:
+    return {
+        "id": product.id,
+        "name": product.name,
+        "collection": product.collection,
+        "sensing_start": product.sensing_start,
+        "deletion_date": deletion.deletion_date if deletion else None,
+        "deletion_cause": deletion.cause if deletion else None,
+        "kind": kind,
+        "noticed_at": at,
+        "record": _record(product),
+    }
+
+
+def _record(product: SatelliteImage) -> dict[str, Any]:
+    """The row as it was, as plain JSON; the footprint as WKT."""
+    from satcat.footprints import to_wkt
+
+    record: dict[str, Any] = {}
+    for name in (*SOURCE_COLUMNS, "first_seen_at", "changed_at", "content_hash"):
+        value = getattr(product, name)
+        if isinstance(value, datetime):
+            value = times.to_text(value)
+        elif name == "footprint" and value is not None:
+            value = to_wkt(value)
+        elif name == "attributes":
+            value = dict(value)
+        record[name] = value
+    return record
+
+
+def note_deletions(
+    connection: Connection, deletions: Iterable[Deletion], collection: str, at: datetime
+) -> int:
+    """Keep the source's word on deleted products that are not held; returns how many were news.
+
+    A product that had only vanished is now known to be deleted.
+    """
+    news = 0
+    for deletion in deletions:
+        word = {
+            "deletion_date": deletion.deletion_date,
+            "deletion_cause": deletion.cause,
+            "kind": "deleted",
+        }
+        known = connection.execute(
+            sa.select(deleted_products.c.kind).where(deleted_products.c.id == deletion.id)
+        ).first()
+        if known is None:
+            about = {
+                "id": deletion.id,
+                "name": deletion.name,
+                "collection": collection,
+                "sensing_start": deletion.sensing_start,
+                "noticed_at": at,
+            }
+            connection.execute(sa.insert(deleted_products).values(**word, **about))
+            news += 1
+        elif known.kind == "vanished":
+            where = deleted_products.c.id == deletion.id
+            connection.execute(sa.update(deleted_products).where(where).values(**word))
+    return news
+
+
+def unlink(
+    connection: Connection, ids: Sequence[str], scope_id: int, slice_: int | None = None
+) -> int:
+    """Take products out of a scope (or one slice of it); those in no scope go, unless a download refers to them."""
+    count = 0
+    for part in chunks(ids):
+        pks = list(connection.scalars(sa.select(products.c.pk).where(products.c.id.in_(part))))
+        gone = sa.delete(scope_products).where(
+            scope_products.c.scope_id == scope_id, scope_products.c.pk.in_(pks)
+        )
+        if slice_ is not None:
+            gone = gone.where(scope_products.c.slice == slice_)
+        count += connection.execute(gone).rowcount
+        drop_unlisted(connection, pks)
+    return count
+
+
+def drop_unlisted(connection: Connection, pks: Sequence[int] | None = None) -> int:
+    """Delete products (of these keys; None: any) that are in no scope and that no download refers to."""
+    unlisted = ~sa.exists().where(scope_products.c.pk == products.c.pk)
+    unwanted = ~sa.exists().where(downloads.c.product_id == products.c.id)
+    gone = sa.delete(products).where(unlisted, unwanted)
+    if pks is None:
+        return connection.execute(gone).rowcount
+    return sum(
+        connection.execute(gone.where(products.c.pk.in_(part))).rowcount for part in chunks(pks)
+    )
+
+
+def kept_for_downloads(connection: Connection, source: str) -> list[tuple[str, str]]:
+    """Ids and collections of the source's products that are in no scope."""
+    unlisted = ~sa.exists().where(scope_products.c.pk == products.c.pk)
+    query = sa.select(products.c.id, products.c.collection).where(
+        unlisted, products.c.source == source
+    )
+    return [(row.id, row.collection) for row in connection.execute(query)]
+
+
+def strangers(connection: Connection) -> list[str]:
+    """Ids of products that are in no scope and that no download refers to."""
+    unlisted = ~sa.exists().where(scope_products.c.pk == products.c.pk)
+    unwanted = ~sa.exists().where(downloads.c.product_id == products.c.id)
+    return list(connection.scalars(sa.select(products.c.id).where(unlisted, unwanted)))
+
+
+def drop_both(connection: Connection) -> None:
+    """Take the tombstones of products that are held."""
+    held_too = sa.exists().where(products.c.id == deleted_products.c.id)
+    connection.execute(sa.delete(deleted_products).where(held_too))
+
+
+def in_scope(connection: Connection, ids: Sequence[str], scope_id: int) -> dict[str, int]:
+    """Those of these products that a scope lists, each with a slice that does."""
+    found: dict[str, int] = {}
+    for part in chunks(ids):
+        rows = connection.execute(
+            sa.select(products.c.id, scope_products.c.slice)
+            .join(scope_products, scope_products.c.pk == products.c.pk)
+            .where(scope_products.c.scope_id == scope_id, products.c.id.in_(part))
+        )
+        found.update((row.id, row.slice) for row in rows)
+    return found
+
+
+def hashes(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """The content hashes that are held of these products."""
+    found: dict[str, str] = {}
+    for part in chunks(ids):
+        columns = sa.select(products.c.id, products.c.content_hash)
+        rows = connection.execute(columns.where(products.c.id.in_(part)))
+        found.update((row.id, row.content_hash) for row in rows)
+    return found

@@ -1,0 +1,290 @@
+"""Showing that a catalogue is complete: what it holds against what the source lists, window by window.
+
+First the catalogue is checked in itself, offline. Then the source is followed, so that news is no difference; then each
+window's ids and modification dates are listed and compared, those proven longest ago first; then one page of products
+per scope is compared in full.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from satcat import integrity
+from satcat.api.base import SatelliteAPI
+from satcat.database import Database
+from satcat.sync import absence, cursors, engine, runs, scopes, store, windows
+from satcat.sync.absence import Differences, Listing
+from satcat.sync.clock import Clock
+from satcat.sync.follow import Follower
+from satcat.sync.job import Job
+from satcat.sync.mend import Mender
+from satcat.sync.report import ScopeReport, Silence, SyncOptions, SyncProgress
+from satcat.sync.scopes import Scope
+from satcat.sync.verdict import Difference, VerifyReport
+from satcat.sync.windows import Window
+
+logger = logging.getLogger("satcat")
+
+
+def verify(
+    database: Database,
+    api: SatelliteAPI,
+    *,
+    scope: str | None = None,
+    repair: bool = False,
+    budget: int | None = None,
+    options: SyncOptions | None = None,
+    progress: SyncProgress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> VerifyReport:
+    """Compare the catalogue with the source; see `VerifyReport` for what comes of it.
+
+    Args:
+        scope: only this scope; None: all of the source's.
+        repair: put right what differs.
+        budget: requests to spend on windows; the next run goes on with those proven longest ago.
+
+    Raises:
+        FilterError: no such scope, or one of another source's address.
+        CatalogueLockedError: a sync is under way.
+        SourceError: the source could not be reached; what was shown so far is in the ledger.
+    """
+    options, progress = options or SyncOptions(), progress or Silence()
+    report = VerifyReport()
+    sent = api.requests_sent
+    with database.syncing("satcat verify"):
+        todo = engine.chosen(database, api, None, scope, options)
+        run = runs.begin(database, "verify", todo[0] if scope else None)
+        outcome = "failed"
+        try:
+            _verify(database, api, todo, report, repair, budget, options, progress, stop)
+            outcome = "complete" if report.exit_code == 0 else "incomplete"
+        finally:
+            progress.end()
+            report.requests = api.requests_sent - sent
+            runs.end(database, run, outcome, requests=report.requests, report=report.as_json())
+    return report
+
+
+def _verify(
+    database: Database,
+    api: SatelliteAPI,
+    todo: list[Scope],
+    report: VerifyReport,
+    repair: bool,
+    budget: int | None,
+    options: SyncOptions,
+    progress: SyncProgress,
+    stop: Callable[[], bool],
+) -> None:
+    progress.begin("checking the catalogue itself", None)
+    suspects = check_offline(database, todo, report, repair=repair)
+    jobs = []
+    for scope in todo:
+        clock = Clock(api.clock(scope.slices[0]))
+        job = Job(database, api, scope, clock, ScopeReport(scope.name), options, progress, stop)
+        jobs.append(_Verifier(job, report, repair=repair))
+    for verifier in jobs:
+        verifier.prepare(suspects)
+    _compare_windows(jobs, report, budget, progress)
+    for verifier in jobs:
+        verifier.sample()
+        verifier.close()
+
+
+def check_offline(
+    database: Database, todo: list[Scope], report: VerifyReport, *, repair: bool
+) -> list[str]:
+    """Check the catalogue in itself; returns the ids of products that are not what the source said."""
+    with database.read() as connection:
+        report.findings = list(integrity.check(connection))
+        for scope in todo:
+            mine = windows.all_of(connection, scope)
+            wrong = windows.gaps_and_overlaps(mine, len(scope.slices), scope.interval)
+            report.findings += [integrity.Finding("windows", f"{scope.name}: {w}") for w in wrong]
+        strangers = store.strangers(connection)
+    report.differences += [
+        Difference("stranger", product_id, None, "is in no scope, and no download needs it")
+        for product_id in strangers
+    ]
+    if repair:
+        _repair_offline(database, report)
+    return [f.id for f in report.findings if f.kind == "altered" and f.id is not None]
+
+
+def _repair_offline(database: Database, report: VerifyReport) -> None:
+    with database.write() as connection:
+        if any(f.kind in ("spatial index", "tile_months") for f in report.findings):
+            integrity.rebuild_derived(connection)
+        store.drop_unlisted(connection)
+        store.drop_both(connection)
+    mended = ("spatial index", "tile_months", "both")
+    report.mended += [f.detail for f in report.findings if f.kind in mended]
+    report.findings = [f for f in report.findings if f.kind not in mended]
+    for difference in report.differences:
+        difference.repaired = True
+
+
+def _compare_windows(
+    jobs: list[_Verifier], report: VerifyReport, budget: int | None, progress: SyncProgress
+) -> None:
+    """Oldest proof first, over all scopes, until the budget is spent."""
+    todo = sorted(
+        ((window, verifier) for verifier in jobs for window in verifier.windows),
+        key=lambda pair: (pair[0].listed_at is not None, pair[0].listed_at, pair[0].id),
+    )
+    progress.begin("comparing windows", len(todo), "windows")
+    for n, (window, verifier) in enumerate(todo):
+        if budget is not None and verifier.spent(jobs) >= budget:
+            report.windows_left = len(todo) - n
+            return
+        verifier.compare(window)
+        progress.advance(1)
+
+
+class _Verifier:
+    """Verifies one scope."""
+
+    def __init__(self, job: Job, report: VerifyReport, *, repair: bool) -> None:
+        self._job, self._report, self._repair = job, report, repair
+        self._mender = Mender(job)
+        self.windows: list[Window] = []
+        self._before = job.api.requests_sent
+        self._known_to: dict[int, datetime] = {}
+
+    def prepare(self, suspects: list[str]) -> None:
+        """Follow the source, so that news is no difference; ask again for products that are not what it said."""
+        job = self._job
+        with job.database.write() as connection:
+            for slice_ in range(len(job.scope.slices)):
+                cursors.start(connection, job.scope, slice_, job.clock.now)
+        Follower(job, self._mender).run()
+        if self._repair:
+            self._mend_suspects(suspects)
+        with job.database.read() as connection:
+            every = windows.all_of(connection, job.scope)
+            for slice_ in range(len(job.scope.slices)):
+                known = cursors.position(connection, job.scope, slice_, "modification")
+                self._known_to[slice_] = known - job.options.overlap
+        self.windows = [window for window in every if window.status == "complete"]
+        self._report.windows_unfinished += len(every) - len(self.windows)
+        self._before = job.api.requests_sent
+
+    def _mend_suspects(self, suspects: list[str]) -> None:
+        with self._job.database.read() as connection:
+            mine = store.in_scope(connection, suspects, self._job.scope.id)
+        for product_id, slice_ in mine.items():
+            self._mender.fetch([product_id], slice_, force=True)
+        for finding in [f for f in self._report.findings if f.kind == "altered" and f.id in mine]:
+            self._report.findings.remove(finding)
+            self._report.mended.append(f"{finding.id}: {finding.detail}")
+
+    def spent(self, jobs: list[_Verifier]) -> int:
+        """Requests since the comparing of windows began."""
+        return self._job.api.requests_sent - max(verifier._before for verifier in jobs)
+
+    def compare(self, window: Window) -> None:
+        """Compare one window; the ledger is renewed if it is shown."""
+        job = self._job
+        listing = absence.list_ids(job.api, job.scope, window, job.clock)
+        if not listing.complete:
+            self._report.incomplete_listings.append(
+                f"{job.scope.name} {window.interval}: the source counts {listing.counted} products "
+                f"but lists {len(listing.ids)}"
+            )
+            return
+        with job.database.read() as connection:
+            found = absence.compare(connection, job.scope, listing)
+        found = self._less_pending(listing, found)
+        self._report.products_compared += len(listing.ids)
+        differences = list(self._named(window, found))
+        if self._repair and found:
+            self._mender.mend(listing, found)
+            for difference in differences:
+                difference.repaired = True
+        elif not found:
+            with job.database.write() as connection:
+                windows.complete(connection, window, listing.tally, listing.published_before)
+        self._report.differences += differences
+        self._report.windows_compared += 1
+
+    def _less_pending(self, listing: Listing, found: Differences) -> Differences:
+        """Leave out what the next sync brings anyway: changes and deletions later than the cursors, less the overlap."""
+        slice_ = listing.window.slice
+        since = self._known_to[slice_]
+
+        def is_news(product_id: str) -> bool:
+            modified = listing.ids[product_id]
+            return modified is not None and modified >= since
+
+        gone = self._deleted_since(slice_, since) if found.extra else set()
+        settled = Differences(
+            missing=[i for i in found.missing if not is_news(i)],
+            stale=[i for i in found.stale if not is_news(i)],
+            extra=[i for i in found.extra if i not in gone],
+        )
+        self._report.pending += sum(map(len, (found.missing, found.stale, found.extra)))
+        self._report.pending -= sum(map(len, (settled.missing, settled.stale, settled.extra)))
+        return settled
+
+    def _deleted_since(self, slice_: int, since: datetime) -> set[str]:
+        filters = self._job.scope.slices[slice_].within(self._job.scope.interval)
+        pages = self._job.api.deletions(filters, since, self._job.clock.now)
+        return {deletion.id for page in pages or () for deletion in page.rows}
+
+    def _named(self, window: Window, found: Differences) -> Iterator[Difference]:
+        where = f"{self._job.scope.name} {window.interval}"
+        for kind, ids, detail in (
+            ("missing", found.missing, "is listed by the source, not held here"),
+            ("stale", found.stale, "was modified at the source, not here"),
+            ("extra", found.extra, "is held here, not listed by the source"),
+        ):
+            yield from (Difference(kind, product_id, where, detail) for product_id in ids)
+
+    def sample(self) -> None:
+        """Compare a page of products in full, from a window chosen by chance."""
+        if not self.windows or self._report.windows_left:
+            return
+        job, window = self._job, random.choice(self.windows)
+        pages = job.api.pages(
+            job.scope.slices[window.slice],
+            window.interval,
+            published_before=self._known_to[window.slice],
+            count=False,
+        )
+        page = next(iter(pages))
+        with job.database.read() as connection:
+            hashes = store.hashes(connection, [row.id for row in page.rows])
+        wrong = [
+            row for row in page.rows if hashes.get(row.id, row.content_hash) != row.content_hash
+        ]
+        self._report.products_sampled += len(page.rows)
+        where = f"{job.scope.name} {window.interval}"
+        for row in wrong:
+            self._report.differences.append(
+                Difference("stale", row.id, where, "says something else here", self._repair)
+            )
+        if self._repair and wrong:
+            with job.database.write() as connection:
+                store.store(
+                    connection, wrong, scope_id=job.scope.id, slice_=window.slice,
+                    at=job.clock.now, force=True,
+                )  # fmt: skip
+
+    def close(self) -> None:
+        """Take what following brought into the report."""
+        engine.take_stock(self._job)
+        self._report.open_rejects += self._job.report.open_rejects
+        self._report.news += self._job.report.added + self._job.report.changed
+
+
+def offline_only(database: Database) -> VerifyReport:
+    """The part of `verify` that needs no source."""
+    report = VerifyReport()
+    with database.read() as connection:
+        todo = scopes.listing(connection)
+    check_offline(database, todo, report, repair=False)
+    return report

@@ -54,7 +54,11 @@ def normal(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
     if not crosses and shapely.is_valid(geometry):
         return geometry
     parts = shapely.get_parts(geometry)
-    return collected([piece for part in parts for piece in _pieces(part, mendable)], mendable)
+    try:
+        pieces = [piece for part in parts for piece in _pieces(part, mendable)]
+        return collected(pieces, mendable)
+    except shapely.GEOSException as error:  # no input is known to do this
+        raise FootprintError(f"a geometry that GEOS cannot cut: {error}") from None
 
 
 def paths(geometry: BaseGeometry) -> list[Array]:
@@ -73,10 +77,11 @@ def densified(geometry: BaseGeometry) -> BaseGeometry:
 def cut(geometry: BaseGeometry) -> list[BaseGeometry]:
     """The pieces, each moved to within ±180°, of a geometry that may run on beyond."""
     west, _, east, _ = geometry.bounds
-    if west >= -180 and east <= 180:
+    if not (west < -180 or east > 180):
         return [geometry]
+    first, last = math.floor((west + 180) / 360), math.ceil((east + 180) / 360)
     pieces = []
-    for turn in range(math.floor((west + 180) / 360), math.ceil((east + 180) / 360)):
+    for turn in range(first, max(first + 1, last)):
         offset = 360.0 * turn
         piece = shapely.intersection(geometry, shapely.box(offset - 180, -90, offset + 180, 90))
         pieces.append(_moved(piece, -offset))
@@ -86,6 +91,9 @@ def cut(geometry: BaseGeometry) -> list[BaseGeometry]:
 def collected(pieces: Sequence[BaseGeometry], mendable: int = MAX_VERTICES) -> BaseGeometry:
     """One geometry of the parts that have the highest dimension; overlaps are merged."""
     parts = shapely.get_parts(pieces)
+    parts = parts[~shapely.is_empty(parts)]
+    if not len(parts):
+        raise FootprintError("a geometry that holds nothing")
     dimensions = shapely.get_dimensions(parts)
     highest = int(dimensions.max())
     kept = parts[dimensions == highest].tolist()

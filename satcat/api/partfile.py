@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -72,19 +73,12 @@ class PartFile:
             TransferError, DiskFullError: it cannot be written.
         """
         self.path = path
-        try:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            self._file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
-        except OSError as error:
-            raise disk_error(path, error) from error
-        try:
-            locks.try_lock(self._file)
-            same = os.path.samestat(os.fstat(self._file.fileno()), path.stat())
-        except OSError:
-            same = False
-        if not same:  # or the lock is on a file that its last holder has renamed
+        self._file = _open_locked(path)
+        if os.fstat(self._file.fileno()).st_nlink > 1:
+            # Its last holder was killed while giving it its final name: it is a finished file, not ours to change.
+            path.unlink()
             self._file.close()
-            raise NameTakenError(str(path))
+            self._file = _open_locked(path)
         self.size = os.fstat(self._file.fileno()).st_size
         self.algorithm = ""
         self._digest = new_digest("blake3")
@@ -96,11 +90,19 @@ class PartFile:
             if not candidate.exists():
                 continue
             with suppress(NameTakenError), cls(candidate) as found:
-                if path.exists():
+                if path.exists() or not found.size:
                     found.discard()
                 else:
                     candidate.rename(path)
         return cls(path)
+
+    @classmethod
+    def clear(cls, paths: Iterable[Path]) -> None:
+        """Remove those that are there and that nobody holds."""
+        for path in paths:
+            if path.exists():
+                with suppress(NameTakenError), cls(path) as found:
+                    found.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -181,6 +183,23 @@ class PartFile:
     def discard(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
+
+
+def _open_locked(path: Path) -> FileIO:
+    try:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        file = FileIO(os.open(path, flags, 0o666), "r+b")
+    except OSError as error:
+        raise disk_error(path, error) from error
+    try:
+        locks.try_lock(file)
+        same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        same = False
+    if not same:  # or the lock is on a file that its last holder has renamed
+        file.close()
+        raise NameTakenError(str(path))
+    return file
 
 
 def disk_error(path: Path, error: OSError) -> TransferError:

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -134,11 +135,15 @@ def bring(
     on_progress: OnProgress = ignore,
     stop: threading.Event | None = None,
     patience: Patience = Patience(),
+    reread: Callable[[SatelliteImage], SatelliteImage] | None = None,
 ) -> Brought:
     """Complete the part file, check it and bring it to the disk.
 
     On a mismatch the product is read again once, for published checksums go stale; then the file is fetched once more
     from its beginning.
+
+    Args:
+        reread: how to read the product again; `read` if not given.
 
     Raises:
         ChecksumMismatchError: the bytes are not those of the catalogue, even when fetched from the beginning.
@@ -156,7 +161,7 @@ def bring(
                 raise
             before = published(product)
             if not read_again:
-                product, read_again = read(api, product), True
+                product, read_again = (reread or partial(read, api))(product), True
             if published(product) == before:
                 fetched_again = True
                 part.cut(0)

@@ -1,0 +1,213 @@
+"""One claimed product: from its row to a verified file under its final name.
+
+The order of the last steps makes it safe to be killed at any instant: the bytes are checked and on the disk, the row says
+which file is about to appear where, the file gets its name, the row says that it is there. A file that an earlier, killed
+worker had finished is known by the row or by the published checksum, and is not fetched again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from satcat.api import transfer
+from satcat.api.base import SatelliteAPI
+from satcat.api.filenames import final_name, marks, part_name
+from satcat.api.partfile import PartFile, hash_file
+from satcat.api.transfer import Brought, Patience
+from satcat.database import Database
+from satcat.downloads import queue
+from satcat.downloads.queue import Claimed, Held
+from satcat.downloads.slots import Slot
+from satcat.errors import (
+    FilterError,
+    NameTakenError,
+    ProductGoneError,
+    ProductOfflineError,
+    SourceUnavailableError,
+)
+from satcat.models import downloads, products
+from satcat.products import SatelliteImage
+from satcat.select import image
+
+#: So many earlier claims are looked through for a part file to go on with.
+_OLDER_CLAIMS = 100
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A claimed row on its way. `stop` ends its transfer; `lost` says that the row is no longer ours."""
+
+    claimed: Claimed
+    slot: Slot
+    stop: threading.Event = field(default_factory=threading.Event)
+    lost: bool = False
+    bytes_done: int = 0
+    bytes_fetched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """What every job of a run shares.
+
+    Attributes:
+        on_reread: is given each product that had to be read again from the source, to store it.
+    """
+
+    database: Database
+    api: SatelliteAPI
+    out: Path
+    patience: Patience
+    on_reread: Callable[[SatelliteImage], None]
+
+    def product(self, claimed: Claimed) -> SatelliteImage:
+        """The product of a row, as the catalogue holds it.
+
+        Raises:
+            ProductGoneError: the catalogue holds no such product (any more).
+            FilterError: the row asks for single files of it.
+        """
+        with self.database.read() as connection:
+            wanted = sa.select(products).where(products.c.id == claimed.product_id)
+            row = connection.execute(wanted).first()
+        if row is None:
+            raise ProductGoneError(f"{claimed.product_id} is not in the catalogue (any more)")
+        if claimed.include is not None:
+            raise FilterError(
+                f"{claimed.product_id}: only whole products can be fetched; set include to NULL"
+            )
+        return image(row)
+
+    def fetch(self, job: Job, product: SatelliteImage, on_progress: transfer.OnProgress) -> Held:
+        """Bring the product's file here and give it its final name; a right one that is here already is taken.
+
+        Raises:
+            LostClaimError, TransferError, SourceError, CredentialsError
+        """
+        if (
+            product.online is False
+        ):  # what the catalogue says may be old: the source's own word counts
+            product = self._read_again(product)
+            if product.online is False:
+                raise ProductOfflineError(
+                    f"{product.name}: in the source's archive; order it there, then retry"
+                )
+        parts = [self.out / part_name(product, n) for n in _downwards(job.claimed.claim)]
+        if (found := self._already_here(job, product)) is not None:
+            PartFile.clear(parts)
+            return found
+        with PartFile.resuming(parts[0], parts[1:]) as part:
+            brought = self._bring(job, product, part, on_progress)
+            return self._place(job.claimed, part, brought)
+
+    def _bring(
+        self, job: Job, product: SatelliteImage, part: PartFile, on_progress: transfer.OnProgress
+    ) -> Brought:
+        def count(done: int, total: int | None) -> None:
+            job.bytes_fetched += max(0, done - job.bytes_done)
+            job.bytes_done = done
+            on_progress(done, total)
+
+        job.bytes_done = part.size
+        try:
+            return transfer.bring(
+                self.api, product, part,
+                on_progress=count, stop=job.stop, patience=self.patience, reread=self._read_again,
+            )  # fmt: skip
+        except ProductGoneError:
+            self._read_again(product)  # raises the same if the catalogue of the source agrees
+            raise SourceUnavailableError(
+                self.api.url, f"{product.name} is listed but not there"
+            ) from None
+
+    def _read_again(self, product: SatelliteImage) -> SatelliteImage:
+        fresh = transfer.read(self.api, product)
+        self.on_reread(fresh)
+        return fresh
+
+    def _already_here(self, job: Job, product: SatelliteImage) -> Held | None:
+        """A file that is known to be this product's, bit by bit."""
+        claimed = job.claimed
+        if (
+            claimed.path
+            and transfer.published(product)[1] is None
+            and _is_as_stored(claimed, job.stop)
+        ):
+            return Held(
+                claimed.path, claimed.size_bytes or 0, claimed.checksum_algorithm or "",
+                claimed.checksum or "", claimed.verification,
+            )  # fmt: skip
+        places = [claimed.path] if claimed.path else []
+        places += [str(self.out / final_name(product, mark=mark)) for mark in marks(product)]
+        for place in places:
+            found = (
+                None
+                if self._is_anothers(place, product)
+                else transfer.check_file(Path(place), product, job.stop)
+            )
+            if found is not None:
+                return Held(
+                    place,
+                    found.size_bytes,
+                    found.checksum_algorithm,
+                    found.checksum,
+                    found.verification,
+                )
+        return None
+
+    def _is_anothers(self, place: str, product: SatelliteImage) -> bool:
+        if not os.path.lexists(place):
+            return False
+        other = sa.select(downloads.c.product_id).where(
+            downloads.c.path == place, downloads.c.product_id != product.id
+        )
+        with self.database.read() as connection:
+            return connection.scalar(other.limit(1)) is not None
+
+    def _place(self, claimed: Claimed, part: PartFile, brought: Brought) -> Held:
+        """Give the file the first name that is free, or that of an earlier, no longer right file of this download.
+
+        Nothing else is ever overwritten.
+        """
+        for mark in marks(brought.product):
+            target = self.out / final_name(brought.product, brought.filename, part.head, mark=mark)
+            ours = str(target) == claimed.path
+            if os.path.lexists(target) and not ours:
+                continue
+            file = Held(
+                str(target), brought.size_bytes, brought.checksum_algorithm, brought.checksum,
+                brought.verification,
+            )  # fmt: skip
+            try:
+                with self.database.write(durable=True) as connection:
+                    queue.announce(connection, claimed, file)
+                part.place(target, replace=ours)
+            except NameTakenError:
+                continue
+            return file
+        raise NameTakenError(
+            str(self.out / final_name(brought.product, brought.filename, part.head))
+        )
+
+
+def file_of(claimed: Claimed) -> str | None:
+    """Where the row's file is, None if there is none."""
+    return claimed.path if claimed.path and os.path.lexists(claimed.path) else None
+
+
+def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:
+    path = Path(claimed.path or "")
+    if claimed.checksum is None or claimed.checksum_algorithm is None or not path.is_file():
+        return False
+    if path.stat().st_size != claimed.size_bytes:
+        return False
+    return hash_file(path, claimed.checksum_algorithm, stop) == claimed.checksum
+
+
+def _downwards(claim: int) -> range:
+    return range(claim, max(0, claim - _OLDER_CLAIMS), -1)

@@ -1,0 +1,70 @@
+"""What an error means for a download: try later, give up, or stop the run. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from satcat.errors import (
+    CatalogueError,
+    ChecksumMismatchError,
+    CredentialsError,
+    DiskFullError,
+    FilterError,
+    ProductGoneError,
+    ProductOfflineError,
+    RateLimitedError,
+    RequestRejectedError,
+    SatcatError,
+    TransferStoppedError,
+)
+
+#: So many failed attempts, then a person decides.
+MOST_ATTEMPTS = 5
+_FIRST_WAIT = 30.0  # seconds; twice as long after each failure
+_LONGEST_WAIT = 3600.0
+_RATE_WAIT = (
+    15.0  # where a 429 does not say how long: the source frees a connection with a small delay
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of the row: its status, the seconds until it may be tried again, and if this counts as an attempt.
+
+    `pause`: seconds for which this worker should ask for nothing. `ends_run`: no other product would fare better.
+    """
+
+    status: str
+    wait: float = 0.0
+    counts: bool = True
+    pause: float = 0.0
+    ends_run: bool = False
+
+
+_FINAL = {
+    ProductOfflineError: "offline",
+    ProductGoneError: "gone",
+    ChecksumMismatchError: "bad_at_source",
+    RequestRejectedError: "failed",
+    FilterError: "failed",
+}
+
+
+def judge(error: Exception, attempts: int) -> Verdict:
+    """Judge an error after so many earlier failed attempts at the same product."""
+    if isinstance(error, RateLimitedError):
+        asked = _RATE_WAIT if error.retry_after is None else error.retry_after
+        wait = min(max(asked, 0.0), _LONGEST_WAIT)
+        return Verdict("queued", wait=wait, counts=False, pause=wait)
+    if isinstance(error, TransferStoppedError):
+        return Verdict("queued", counts=False)
+    if not isinstance(error, SatcatError) or isinstance(
+        error, CredentialsError | DiskFullError | CatalogueError
+    ):
+        return Verdict("queued", counts=False, ends_run=True)
+    for kind, status in _FINAL.items():
+        if isinstance(error, kind):
+            return Verdict(status)
+    if attempts + 1 >= MOST_ATTEMPTS:
+        return Verdict("failed")
+    return Verdict("queued", wait=min(_FIRST_WAIT * 2.0**attempts, _LONGEST_WAIT))

@@ -1,0 +1,280 @@
+"""The queue: one row of `downloads` per product that people want.
+
+People may insert and delete rows and set `status` and `priority` by plain SQL at any time, so a worker owns a row only as
+long as its claim holds. Every write of a worker tests it: the row is still running, and under this claim and worker.
+Each function works inside the caller's transaction. All times are the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection
+
+from satcat.downloads.policy import Verdict
+from satcat.errors import LostClaimError, NameTakenError
+from satcat.models import Instant, download_attempts, downloads, products, utc_now
+
+#: A worker that is silent for so long has lost its claims.
+LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that a worker holds, and what the row knew of its file when it was claimed."""
+
+    product_id: str
+    claim: int
+    worker: str
+    attempts: int
+    include: str | None
+    path: str | None
+    size_bytes: int | None
+    checksum_algorithm: str | None
+    checksum: str | None
+    verification: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A verified file of a download."""
+
+    path: str
+    size_bytes: int
+    checksum_algorithm: str
+    checksum: str
+    verification: str
+
+
+def clock(connection: Connection) -> datetime:
+    """The database's clock, which all workers share."""
+    now: datetime = connection.execute(sa.select(sa.type_coerce(utc_now(), Instant))).scalar_one()
+    return now
+
+
+def claim(
+    connection: Connection, worker: str, source: str, *, lease: timedelta = LEASE
+) -> Claimed | None:
+    """Claim the next row for a worker; None if there is none.
+
+    A row whose worker is silent comes first, for its file is half here; then the highest priority, then the oldest
+    request. Rows that wait (`not_before`) and products of another source are left alone.
+    """
+    now = clock(connection)
+    row = connection.execute(
+        sa.update(downloads)
+        .where(downloads.c.product_id == sa.func.coalesce(_abandoned(now, source), _next(now, source)))
+        .values(
+            status="running", worker=worker, claim=downloads.c.claim + 1, lease_until=now + lease,
+            started_at=now, finished_at=None, not_before=None,
+        )
+        .returning(*(downloads.c[name] for name in Claimed.__dataclass_fields__))
+    ).first()  # fmt: skip
+    if row is None:
+        return None
+    claimed = Claimed(*row)
+    _end_attempts(connection, claimed.product_id, now, outcome="lost")
+    connection.execute(
+        sa.insert(download_attempts).values(
+            product_id=claimed.product_id, claim=claimed.claim, worker=worker, started_at=now
+        )
+    )
+    return claimed
+
+
+def is_ready(connection: Connection, source: str) -> bool:
+    """Tell whether `claim` would find a row now."""
+    now = clock(connection)
+    return (
+        connection.scalar(sa.select(sa.func.coalesce(_abandoned(now, source), _next(now, source))))
+        is not None
+    )
+
+
+def is_waiting(connection: Connection, source: str) -> bool:
+    """Tell whether any row is queued, be it for later."""
+    queued = sa.select(downloads.c.product_id).where(downloads.c.status == "queued", _of(source))
+    return connection.scalar(queued.limit(1)) is not None
+
+
+def heartbeat(
+    connection: Connection, held: Iterable[tuple[Claimed, int]], *, lease: timedelta = LEASE
+) -> list[Claimed]:
+    """Renew claims, noting the bytes that have arrived; returns the claims that are lost."""
+    now = clock(connection)
+    renewed = {"lease_until": now + lease}
+    return [
+        claimed
+        for claimed, bytes_done in held
+        if not _write(connection, claimed, {**renewed, "bytes_done": bytes_done})
+    ]
+
+
+def announce(connection: Connection, claimed: Claimed, file: Held) -> None:
+    """Note which verified file is about to get which name, so that whoever comes after a crash knows it as ours.
+
+    Raises:
+        LostClaimError: the row is no longer this worker's.
+        NameTakenError: the name is that of another download.
+    """
+    taken = sa.select(downloads.c.product_id).where(
+        downloads.c.path == file.path, downloads.c.product_id != claimed.product_id
+    )
+    if connection.scalar(taken.limit(1)) is not None:
+        raise NameTakenError(file.path)
+    _must_write(connection, claimed, _columns(file))
+
+
+def finish(connection: Connection, claimed: Claimed, file: Held, *, bytes_fetched: int) -> None:
+    """Note that the file is there. The transaction should be durable: the file is not fetched again.
+
+    Raises:
+        LostClaimError: the row is no longer this worker's.
+    """
+    now = clock(connection)
+    done = {
+        "status": "done", "worker": None, "lease_until": None, "error": None, "finished_at": now,
+        "verified_at": now, "bytes_done": file.size_bytes,
+    }  # fmt: skip
+    _must_write(connection, claimed, {**_columns(file), **done})
+    _end_attempts(connection, claimed.product_id, now, claimed.claim, "done", bytes_fetched)
+
+
+def settle(
+    connection: Connection,
+    claimed: Claimed,
+    verdict: Verdict,
+    *,
+    error: str | None = None,
+    path: str | None = None,
+    bytes_fetched: int = 0,
+) -> None:
+    """Give the row back with what was decided.
+
+    Args:
+        path: where a file of the product is all the same, None if there is none.
+
+    Raises:
+        LostClaimError: the row is no longer this worker's.
+    """
+    now = clock(connection)
+    waits = verdict.status == "queued"
+    values: dict[str, Any] = {
+        "status": verdict.status, "worker": None, "lease_until": None, "path": path,
+        "not_before": now + timedelta(seconds=verdict.wait) if waits and verdict.wait else None,
+        "finished_at": None if waits else now,
+        "attempts": downloads.c.attempts + int(verdict.counts),
+    }  # fmt: skip
+    if error is not None:
+        values["error"] = error
+    _must_write(connection, claimed, values)
+    outcome = "retry" if waits and verdict.counts else "released" if waits else verdict.status
+    _end_attempts(connection, claimed.product_id, now, claimed.claim, outcome, bytes_fetched, error)
+
+
+def end_attempt(connection: Connection, claimed: Claimed, bytes_fetched: int) -> None:
+    """Note that a worker left a row that is no longer its own."""
+    now = clock(connection)
+    _end_attempts(connection, claimed.product_id, now, claimed.claim, "lost", bytes_fetched)
+
+
+def reap(connection: Connection, is_dead: Callable[[str], bool]) -> int:
+    """Queue the rows of workers that are dead at once, without waiting for their lease; returns how many."""
+    running = downloads.c.status == "running"
+    workers = connection.scalars(
+        sa.select(downloads.c.worker).where(running, downloads.c.worker.is_not(None)).distinct()
+    )
+    dead = [worker for worker in workers if is_dead(worker)]
+    freed = (
+        sa.update(downloads)
+        .where(running, downloads.c.worker.in_(dead))
+        .values(status="queued", worker=None, lease_until=None)
+    )
+    return connection.execute(freed).rowcount if dead else 0
+
+
+def _abandoned(now: datetime, source: str) -> ColumnElement[str]:
+    """The row whose worker has been silent for longest."""
+    silent = sa.or_(downloads.c.lease_until.is_(None), downloads.c.lease_until < now)
+    return (
+        sa.select(downloads.c.product_id)
+        .where(downloads.c.status == "running", silent, _of(source))
+        .order_by(downloads.c.lease_until)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+
+
+def _next(now: datetime, source: str) -> ColumnElement[str]:
+    """The queued row that is due. Two steps, each walking the index: one sort of a long queue would be slow."""
+    due = sa.and_(
+        downloads.c.status == "queued",
+        sa.or_(downloads.c.not_before.is_(None), downloads.c.not_before <= now),
+        _of(source),
+    )
+    highest = (
+        sa.select(downloads.c.priority).where(due).order_by(downloads.c.priority.desc()).limit(1)
+    )
+    return (
+        sa.select(downloads.c.product_id)
+        .where(due, downloads.c.priority == highest.scalar_subquery())
+        .order_by(downloads.c.requested_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+
+
+def _of(source: str) -> ColumnElement[bool]:
+    """The product is of this source, or not in the catalogue (then any worker may find that out)."""
+    other = sa.select(products.c.pk).where(
+        products.c.id == downloads.c.product_id, products.c.source != source
+    )
+    return ~other.correlate(downloads).exists()
+
+
+def _columns(file: Held) -> dict[str, Any]:
+    return {name: getattr(file, name) for name in Held.__dataclass_fields__}
+
+
+def _write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> bool:
+    ours = (
+        downloads.c.product_id == claimed.product_id,
+        downloads.c.claim
+        == claimed.claim,  # not enough alone: a row deleted and made again starts at 0
+        downloads.c.worker == claimed.worker,
+        downloads.c.status == "running",
+    )
+    return connection.execute(sa.update(downloads).where(*ours).values(**values)).rowcount == 1
+
+
+def _must_write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> None:
+    if not _write(connection, claimed, values):
+        raise LostClaimError(
+            f"{claimed.product_id}: cancelled, deleted, or taken over by another worker"
+        )
+
+
+def _end_attempts(
+    connection: Connection,
+    product_id: str,
+    now: datetime,
+    number: int | None = None,
+    outcome: str = "lost",
+    bytes_fetched: int | None = None,
+    error: str | None = None,
+) -> None:
+    """Close the product's open attempts, or the one of this claim."""
+    table = download_attempts
+    open_ones = [table.c.product_id == product_id, table.c.outcome.is_(None)]
+    if number is not None:
+        open_ones.append(table.c.claim == number)
+    values: dict[str, Any] = {"finished_at": now, "outcome": outcome, "error": error}
+    if bytes_fetched is not None:
+        values["bytes"] = bytes_fetched
+    connection.execute(sa.update(table).where(*open_ones).values(**values))

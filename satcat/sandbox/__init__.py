@@ -1,6 +1,8 @@
-"""A pretend CDSE on this machine: catalogue, downloads and tokens, with the limits and traps of the real ones.
+"""A pretend CDSE on this machine: catalogue, downloads and tokens, with the limits and traps of the
+real ones.
 
-For trying things out, and for tests: of satcat, and of your own code that uses CDSE. No network, no account.
+For trying things out, and for tests: of satcat, and of your own code that uses CDSE. No network, no
+account.
 
     from satcat.sandbox import Sandbox
 
@@ -14,9 +16,10 @@ For trying things out, and for tests: of satcat, and of your own code that uses 
         assert sandbox.log.max_concurrent <= 4
         assert sandbox.catalogue.products[ids[0]].cloud_cover == 99.0
 
-The same number and seed always give the same products. What CDSE documents, or was recorded to do, the sandbox does:
-`$top` up to 1000, `$skip` up to 10,000 and no next link beyond, no order without `$orderby`, empty answers for
-unknown attributes, four downloads at a time, tokens that expire, zips that cannot be resumed.
+The same number and seed always give the same products. What CDSE documents, or was recorded to do,
+the sandbox does: `$top` up to 1000, `$skip` up to 10,000 and no next link beyond, no order without
+`$orderby`, empty answers for unknown attributes, four downloads at a time, tokens that expire, zips
+that cannot be resumed.
 """
 
 from __future__ import annotations

@@ -86,7 +86,8 @@ class Accounts:
         """Take one of the account's download slots; call the result to give it back.
 
         Raises:
-            Refusal: 429, every slot is taken. A slot stays taken for `slot_delay` seconds after it was given back.
+            Refusal: 429, every slot is taken. A slot stays taken for `slot_delay` seconds after it
+                was given back.
         """
         with self._lock:
             now = time.monotonic()
@@ -107,7 +108,7 @@ class Accounts:
 
     def _log_in(self, form: Mapping[str, str]) -> Response:
         username, password = form.get("username", ""), form.get("password", "")
-        if not username or not password or password == "wrong":  # noqa: S105 - the one that is refused
+        if not username or not password or password == "wrong":
             return _refused("invalid_grant", _BAD_LOGIN)
         if self._settings.require_totp and not form.get("totp"):
             return _refused("invalid_grant", _BAD_LOGIN)

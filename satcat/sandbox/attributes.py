@@ -1,7 +1,7 @@
 """The attribute names that `Attributes(<COLLECTION>)` lists, with their value types.
 
-Taken from the listings that CDSE clients carry (CDSETool, June 2026). Products carry others too (`beginningDateTime`),
-and often lack some of these.
+Taken from the listings that CDSE clients carry (CDSETool, June 2026). Products carry others too
+(`beginningDateTime`), and often lack some of these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The sandbox's catalogue: what is listed now, what was deleted, and the mutations that scripts make.
+"""The sandbox's catalogue: what is listed now, what was deleted, and the mutations that scripts
+make.
 
 Every method may be called from any thread, also while a page is being answered.
 """
@@ -12,6 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from satcat.sandbox import packages
 from satcat.sandbox.clock import Clock
 from satcat.sandbox.listing import Listing, Selection
 from satcat.sandbox.predicates import DELETION_FIELDS, PRODUCT_FIELDS
@@ -74,8 +76,9 @@ class Catalogue(View):
     def publish(self, record: Record | None = None, **fields: Any) -> str:
         """List one more product and give its id.
 
-        Either a whole record, or any fields of one (`sensing_start="2024-06-15T11:06:19Z"`, `tile_id`, `name`, `id`,
-        `publication_date`, `wire`, …); the rest is made up to fit. Published now, unless the fields say otherwise.
+        Either a whole record, or any fields of one (`sensing_start="2024-06-15T11:06:19Z"`,
+        `tile_id`, `name`, `id`, `publication_date`, `wire`, …); the rest is made up to fit.
+        Published now, unless the fields say otherwise.
         """
         made = record or self._publisher.make(self._clock.now(), **fields)
         self.add([made])
@@ -99,9 +102,15 @@ class Catalogue(View):
             self._listed.add(batch)
 
     def modify(self, id: str, *, touch: bool = True, **fields: Any) -> None:
-        """Change fields of a product; its modification date becomes now, unless given or `touch` is False.
+        """Change fields of a product; its modification date becomes now, unless given or `touch` is
+        False.
 
         A modification also ends what `stale_checksum` began.
+
+        Raises:
+            KeyError: no such product is listed.
+            TypeError: there is no such field.
+            ValueError: the id was to be changed, or there can be no package of that size and name.
         """
         with self._lock:
             record = self._products[id]
@@ -109,11 +118,15 @@ class Catalogue(View):
                 fields.setdefault("modification_date", self._clock.now())
             if record.checksums == "stale":
                 fields.setdefault("checksums", "right")
-            self._replace(record, dataclasses.replace(record, **as_instants(fields)))
+            changed = dataclasses.replace(record, **as_instants(fields))
+            packages.files(changed)
+            self._replace(record, changed)
 
     def delete(self, id: str, cause: str = "Duplicated product", *, record: bool = True,
                deletion_date: datetime | str | None = None) -> None:  # fmt: skip
-        """Take a product out of the listing; `record=False` leaves no trace of it in DeletedProducts."""
+        """Take a product out of the listing; `record=False` leaves no trace of it in
+        DeletedProducts.
+        """
         with self._lock:
             gone = self._products.pop(id)
             self._listed.remove(gone)
@@ -140,7 +153,9 @@ class Catalogue(View):
         self.delete(id, record=False)
 
     def take_offline(self, id: str) -> None:
-        """Move a product to the archive: it stays listed, `Online` is false, and it cannot be downloaded."""
+        """Move a product to the archive: it stays listed, `Online` is false, and it cannot be
+        downloaded.
+        """
         self.modify(id, online=False)
 
     def corrupt(self, id: str) -> None:
@@ -160,7 +175,9 @@ class Catalogue(View):
         self.modify(id, checksums="right")
 
     def snapshot(self) -> View:
-        """The catalogue as it is at this moment, for stale answers (`faults.next("stale", snapshot=…)`)."""
+        """The catalogue as it is at this moment, for stale answers (`faults.next("stale",
+        snapshot=…)`).
+        """
         with self._lock:
             view = View()
             view._products, view._deleted = dict(self._products), dict(self._deleted)

@@ -12,7 +12,8 @@ class Clock:
     """Tells the server's time, in UTC.
 
     Attributes:
-        skew: seconds added to the `Date` header alone, as a server with a wrong clock in front of it would.
+        skew: seconds added to the `Date` header alone, as a server with a wrong clock in front of
+            it would.
         send_date: False leaves the `Date` header out.
     """
 

@@ -49,7 +49,9 @@ class Delivery:
         )  # fmt: skip
 
     def nodes(self, view: View, id: str, path: str, base: str) -> Response:
-        """Answer `Products(<uuid>)/Nodes(…)…/Nodes`: what a folder of the package holds; no token is needed."""
+        """Answer `Products(<uuid>)/Nodes(…)…/Nodes`: what a folder of the package holds; no token
+        is needed.
+        """
         record = _product(view, id)
         names = _node_names(path)
         files = {tuple(file.path.split("/")): file.size for file in packages.files(record)}
@@ -118,7 +120,8 @@ def _product(view: View, id: str) -> Record:
     if record is None:
         raise zipper(404, 101, "Product not found")
     if not record.online:
-        # What CDSE answers for an archived product was never recorded: status, code and words are a guess.
+        # What CDSE answers for an archived product was never recorded: status, code and words are a
+        # guess.
         raise zipper(422, 112, "Product is offline")
     return record
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -33,21 +33,24 @@ T = TypeVar("T")
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One kind of fault, for the next `n` requests that match.
+    """One kind of fault, for the next `n` requests that match. The kinds:
 
-    Attributes:
-        kind: "status" answers with `status`; "reset" tears the connection down (RST) without an answer; "redirect"
-            sends to `location`; "html" gives a web page with 200; "slow" waits `seconds` before answering; "drip"
-            sends at `rate` bytes per second; "cut" closes after `after` bytes of the body; "truncated" gives the first
-            `after` bytes (half, if None) with 200 and a fitting Content-Length; "corrupt" flips a bit of the byte at
-            `after` (the middle one, if None); "length" states a Content-Length that is off by `by`; "unsized" states none, and ends after
-            `after` bytes (all, if None). Of listings:
-            "count" is off by `by`, "short" lacks its last `rows` rows (`next_link` False: and the link), "empty" has
-            none, "shuffled" is out of order, "duplicated" gives its first row again in place of its last, "stale"
-            answers from `snapshot` with the date of that time. "no_date" and "skew" (`seconds`) spoil the `Date`
-            header; "expired" ends every access token before answering.
-        match: text in the path or the decoded query, or a function of the request.
-        retry_after: seconds, or an instant, for a "status".
+    - "status": answers with `status` and, if given, `retry_after`; "html": a web page with 200;
+      "redirect": sends to `location` (if empty: to the same path at `localhost`);
+    - "reset": tears the connection down (RST) without an answer; "slow": waits `seconds` before
+      answering; "drip": sends `rate` bytes per second; "expired": ends every access token first;
+    - "cut": closes after `after` bytes of the body; "truncated": gives the first `after` bytes
+      with a Content-Length that fits them; "corrupt": flips a bit of the byte at `after` (for
+      these three, None is the middle); "length": states a Content-Length that is off by `by`;
+      "unsized": states none, and ends after `after` bytes (None: all);
+    - of listings: "count" is off by `by`; "short" lacks its last `rows` rows, and with
+      `next_link` False the link; "empty" has no rows, count 0 and no link; "shuffled" is out of
+      order; "duplicated" has its first row in place of its last; "stale" is answered from
+      `snapshot`, with the date of that time;
+    - "no_date" and "skew" (`seconds`) spoil the `Date` header.
+
+    `match` is text in the path or the decoded query, or a function of the request.
+    `retry_after` is in seconds, or an instant.
     """
 
     kind: Kind
@@ -81,21 +84,27 @@ class Faults:
         self._hooks: list[_Hook] = []
 
     def next(self, kind: Kind, *, n: int = 1, match: Match = "", **options: Any) -> None:
-        """Let this fault strike the next `n` requests that match; the options are the fields of `Fault`.
+        """Let this fault strike the next `n` requests that match; the options are the fields of
+        `Fault`.
 
         Raises:
-            ValueError: there is no such kind.
+            ValueError: there is no such kind, or it lacks what it needs.
             TypeError: there is no such option.
         """
         if kind not in get_args(Kind):
             raise ValueError(f"no fault is called {kind!r}")
+        fault = Fault(kind=kind, n=n, match=match, **options)
+        if kind == "stale" and fault.snapshot is None:
+            raise ValueError("a stale answer needs a snapshot")
         with self._lock:
-            self._faults.append(Fault(kind=kind, n=n, match=match, **options))
+            self._faults.append(fault)
 
     def on_request(
         self, call: Callable[[Request], object], *, match: Match = "", n: int | None = 1
     ) -> None:
-        """Call this before the next `n` (None: all) matching requests are answered, from the thread that answers."""
+        """Call this before the next `n` (None: all) matching requests are answered, from the thread
+        that answers.
+        """
         with self._lock:
             self._hooks.append(_Hook(call, match, n))
 
@@ -128,8 +137,10 @@ class Faults:
         return None
 
 
-def instead(fault: Fault) -> Response | None:
-    """The answer of a fault that does away with the real one."""
+def instead(fault: Fault, elsewhere: str) -> Response | None:
+    """The answer of a fault that does away with the real one; `elsewhere` is where a redirect leads
+    by default.
+    """
     page = b"<!DOCTYPE html><html><body><h1>Service temporarily unavailable</h1></body></html>"
     match fault.kind:
         case "status":
@@ -140,7 +151,7 @@ def instead(fault: Fault) -> Response | None:
         case "html":
             return Response(200, page, {"Content-Type": "text/html"})
         case "redirect":
-            return Response(302, b"", {"Location": fault.location})
+            return Response(302, b"", {"Location": fault.location or elsewhere})
         case _:
             return None
 

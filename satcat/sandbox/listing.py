@@ -1,4 +1,6 @@
-"""One entity set of the catalogue, kept sorted by each of its order keys, and answers to queries from it."""
+"""One entity set of the catalogue, kept sorted by each of its order keys, and answers to queries
+from it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Selection(NamedTuple):
 
 
 class Listing(Generic[E]):
-    """One entity set, kept sorted by each of its order keys and then by id. Not locked: the catalogue does that."""
+    """One entity set, kept sorted by each of its order keys and then by id. Not locked: the
+    catalogue does that.
+    """
 
     def __init__(self, keys: Sequence[str], fields: Mapping[str, str]) -> None:
         self._values = {key: attrgetter(fields[key]) for key in keys}

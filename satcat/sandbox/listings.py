@@ -1,4 +1,6 @@
-"""The catalogue's read side: Products, DeletedProducts, Attributes, and FilterList, with their limits and traps."""
+"""The catalogue's read side: Products, DeletedProducts, Attributes, and FilterList, with their
+limits and traps.
+"""
 
 from __future__ import annotations
 
@@ -58,20 +60,19 @@ def listing(
     """
     options = _options(query, products=products)
     found = _found(view, options)
-    rows = found[options.skip : options.skip + options.top]
     following = options.skip + options.top
     more = len(found) > following and options.top > 0
-    body: dict[str, Any] = {"@odata.context": _context(options)}
+    shown = distort_rows(fault, found[options.skip : following])
+    head: dict[str, Any] = {"@odata.context": _context(options)}
     if options.count:
-        body["@odata.count"] = _count(fault, len(found))
-    shown = distort_rows(fault, rows)
-    body["value"] = [_rendered(row, options, base) for row in shown]
-    cut_off = fault is not None and (
+        head["@odata.count"] = _count(fault, len(found))
+    last = fault is not None and (
         fault.kind == "empty" or (fault.kind == "short" and not fault.next_link)
     )
-    if more and following <= DEEPEST_SKIP and not cut_off:
-        body["@odata.nextLink"] = _next_link(options, query, base)
-    return as_json(200, body)
+    tail = {}
+    if more and following <= DEEPEST_SKIP and not last:
+        tail["@odata.nextLink"] = _next_link(options, query, base)
+    return _enveloped(head, [_rendered(row, options, base) for row in shown], tail)
 
 
 def entity(view: View, id: str, query: Query, base: str, *, products: bool) -> Response:
@@ -88,9 +89,8 @@ def entity(view: View, id: str, query: Query, base: str, *, products: bool) -> R
     row = known.get(id.lower())
     if row is None:
         raise not_found(f"{options.entity_set[:-1]} with id {id} not found")
-    return as_json(
-        200, {"@odata.context": f"{_context(options)}/$entity", **_rendered(row, options, base)}
-    )
+    context = json.dumps(f"{_context(options)}/$entity")
+    return _json_text(f'{{"@odata.context":{context},{_rendered(row, options, base)[1:]}')
 
 
 def filter_list(view: View, body: bytes, base: str) -> Response:
@@ -100,7 +100,7 @@ def filter_list(view: View, body: bytes, base: str) -> Response:
     except (ValueError, TypeError, KeyError):
         raise bad_request("FilterProducts must be a list of objects with a Name") from None
     rows = [rendering.product(record, (), base) for record in view.named(map(str, names))]
-    return as_json(200, {"@odata.context": "$metadata#Products", "value": rows})
+    return _enveloped({"@odata.context": "$metadata#Products"}, rows, {})
 
 
 def attribute_names(collection: str | None) -> Response:
@@ -186,9 +186,11 @@ def _names(query: Query, name: str, allowed: Sequence[str]) -> tuple[str, ...] |
 
 
 def _found(view: View, options: Options) -> list[Any]:
-    """The entities that match, as far as they are needed: all if they are counted, else one more than the page."""
+    """The entities that match, as far as they are needed: all if they are counted, else one more
+    than the page.
+    """
     fields = PRODUCT_FIELDS if options.products else DELETION_FIELDS
-    matches: Callable[[Any], bool] = lambda _: True  # noqa: E731 - the default of a value, not a function's name
+    matches: Callable[[Any], bool] = lambda _: True
     limits: dict[str, Any] = {}
     if options.filter is not None:
         try:
@@ -203,26 +205,33 @@ def _found(view: View, options: Options) -> list[Any]:
         view.select_products(wanted) if options.products else view.select_deleted(wanted)
     )
     if options.order is None:
-        # Without an order every answer comes in another one, so that pages repeat some rows and lose others.
+        # Without an order every answer comes in another one, so that pages repeat some rows and
+        # lose others.
         seed = f"{options.filter} {options.top} {options.skip}"
-        random.Random(seed).shuffle(found)  # noqa: S311 - disorder, no secret
+        random.Random(seed).shuffle(found)
     return found
 
 
-def _rendered(row: Any, options: Options, base: str) -> dict[str, Any]:
-    said = (
-        rendering.product(row, options.expand, base)
-        if options.products
-        else rendering.deletion(row, options.expand)
-    )
-    if options.select is None or "*" in options.select:
-        return said
-    kept = {rendering.SELECTABLE[name] for name in options.select} | {
-        "Id",
-        "@odata.mediaContentType",
-        *options.expand,
-    }
-    return {key: value for key, value in said.items() if key in kept}
+def _rendered(row: Any, options: Options, base: str) -> str:
+    keys = None
+    if options.select is not None and "*" not in options.select:
+        keys = {rendering.SELECTABLE[name] for name in options.select}
+        keys |= {"Id", "@odata.mediaContentType", *options.expand}
+    if options.products:
+        return rendering.product(row, options.expand, base, keys)
+    return rendering.deletion(row, options.expand, keys)
+
+
+def _enveloped(head: Mapping[str, Any], rows: Sequence[str], tail: Mapping[str, Any]) -> Response:
+    """A listing: the rows are JSON already."""
+    members = [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in head.items()]
+    members.append(f'"value":[{",".join(rows)}]')
+    members += [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in tail.items()]
+    return _json_text("{" + ",".join(members) + "}")
+
+
+def _json_text(text: str) -> Response:
+    return Response(200, text.encode(), {"Content-Type": "application/json"})
 
 
 def _context(options: Options) -> str:
@@ -237,7 +246,9 @@ def _count(fault: Fault | None, count: int) -> int:
 
 
 def _next_link(options: Options, query: Query, base: str) -> str:
-    """The same request further on, encoded as the service does it: everything, and a plus for a space."""
+    """The same request further on, encoded as the service does it: everything, and a plus for a
+    space.
+    """
     pairs = [(name, query[name][-1]) for name in ("$filter", "$orderby") if query.get(name)]
     pairs += [("$top", str(options.top)), ("$skip", str(options.skip + options.top))]
     pairs += [("$count", "true")] if options.count else []

@@ -1,4 +1,5 @@
-"""The `$filter` grammar of the CDSE catalogue, as far as it is documented; anything else is refused.
+"""The `$filter` grammar of the CDSE catalogue, as far as it is documented; anything else is
+refused.
 
     filter     := and ("or" and)*            and := factor ("and" factor)*
     factor     := "not" factor | "(" filter ")" | comparison | text | intersects | any
@@ -7,8 +8,9 @@
     intersects := "OData.CSC.Intersects(area=geography'SRID=4326;" (POLYGON | POINT) "')"
     any        := "Attributes/OData.CSC." type "Attribute/any(x:x/Name eq" string "and x/" [cast "/"] "Value" op literal ")"
 
-A property that is not documented as filterable is refused, and so are `ne`, `in` and arithmetic. An attribute that
-no product carries, or that has another type, matches nothing, silently, as on the real service.
+A property that is not documented as filterable is refused, and so are `ne`, `in` and arithmetic. An
+attribute that no product carries, or that has another type, matches nothing, silently, as on the
+real service.
 """
 
 from __future__ import annotations
@@ -143,12 +145,12 @@ class _Parser:
         return token[1:-1].replace("''", "'")
 
     def disjunction(self) -> Node:
-        parts = self._joined("or", lambda: self._joined_node("and", And, self._factor))
+        parts = self._joined("or", self._conjunction)
         return parts[0] if len(parts) == 1 else Or(parts)
 
-    def _joined_node(self, word: str, make: type[And], part: Callable[[], Node]) -> Node:
-        parts = self._joined(word, part)
-        return parts[0] if len(parts) == 1 else make(parts)
+    def _conjunction(self) -> Node:
+        parts = self._joined("and", self._factor)
+        return parts[0] if len(parts) == 1 else And(parts)
 
     def _joined(self, word: str, part: Callable[[], Node]) -> tuple[Node, ...]:
         parts = [part()]

@@ -1,4 +1,5 @@
-"""Made-up products of the other collections: Sentinel-1 SLC, GRD and orbit files, Sentinel-3 OLCI, Sentinel-5P NO2.
+"""Made-up products of the other collections: Sentinel-1 SLC, GRD and orbit files, Sentinel-3 OLCI,
+Sentinel-5P NO2.
 
 Names follow the grammar of each mission; orbits and footprints are plausible, not flown.
 """
@@ -124,7 +125,7 @@ def sentinel5p(rng: random.Random, start: datetime, size_bytes: int) -> Record:
     )
     stamps = f"{start:%Y%m%dT%H%M%S}_{end:%Y%m%dT%H%M%S}_{orbit:05}_03_020800_{made:%Y%m%dT%H%M%S}"
     west = rng.uniform(-30, -8)
-    corners = [(west, -60), (west + 24, -66), (west + 36, 72), (west - 6, 66)]
+    corners = [(west, -60.0), (west + 24, -66.0), (west + 36, 72.0), (west - 6, 66.0)]
     attributes: dict[str, AttributeValue] = {
         "origin": "CLOUDFERRO",
         "orbitNumber": orbit,

@@ -1,9 +1,10 @@
 """The bytes behind a product: made from its id, name and size, always the same, never held whole.
 
-A SAFE or SEN3 product is a real zip, stored without compression as CDSE's are, with a manifest that holds the MD5 of
-each file; any other name is one plain file. The size is exactly the record's `size_bytes`: filler in the metadata
-file takes up the slack. The measurement files are slices of one pool of noise, whose checksums are remembered, so
-that a package of the usual size is made and hashed in some 0.1 ms.
+A SAFE or SEN3 product is a real zip, stored without compression as CDSE's are, with a manifest that
+holds the MD5 of each file; any other name is one plain file. The size is exactly the record's
+`size_bytes`: filler in the metadata file takes up the slack. The measurement files are slices of
+one pool of noise, whose checksums are remembered, so that a package of the usual size is made and
+hashed in some 0.1 ms.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ from blake3 import blake3
 
 from satcat.sandbox.records import Record
 
-#: Smallest size a package can have.
-SMALLEST = 4096
-#: Largest: beyond it a zip would need its 64-bit form.
+#: Largest package: beyond it a zip would need its 64-bit form.
 LARGEST = 2**32 - 2**20
 
 # A prime number of bytes, so that a resume that is off by a round number cannot hit equal bytes.
 _POOL_BYTES = 1_048_583
 _STEP = 1024
 _CHUNK = 1 << 16
+_ZIP_END = 22
 _FOLDERS = (".SAFE", ".SEN3")
 # 1980-01-01, the first date a zip knows: packages do not depend on when they are made.
 _DOS_DATE = 0x21
@@ -60,26 +60,27 @@ def files(record: Record) -> list[File]:
     """The files of a package, in the order in which they are stored.
 
     Raises:
-        ValueError: the size is below `SMALLEST` or above `LARGEST`.
+        ValueError: the size is above `LARGEST`, or too small for the names and the manifest (some 3
+            kB).
     """
-    if not SMALLEST <= record.size_bytes <= LARGEST:
+    if record.size_bytes > LARGEST:
         raise ValueError(f"{record.name}: a package cannot have {record.size_bytes} bytes")
     if is_single_file(record):
-        head = f"{record.name}\n{record.id}\n".encode()
-        noise = _noise(0, record.size_bytes - len(head))
-        return [File(record.name, (memoryview(head), *noise.pieces), record.size_bytes, 0, "")]
-    layout = _layout(record)
-    fixed = sum(_zip_overhead(f"{record.name}/{path}") for path in layout) + 22
+        head = f"{record.id}\n{record.name}\n".encode()[: record.size_bytes]
+        noise = _noise(0, record.size_bytes - len(head))[0]
+        return [File(record.name, (memoryview(head), *noise), record.size_bytes, 0, "")]
+    paths = [f"{record.name}/{path}" for path in _layout(record)]
     metadata = _metadata(record)
-    room = record.size_bytes - fixed - len(metadata) - _manifest_size(layout[1:])
-    measured = len(layout) - 2
-    length = room // (measured * _STEP) * _STEP
-    slack = room - length * measured
-    contents = [_whole(layout[1], metadata + b" " * slack)]
-    for number, path in enumerate(layout[2:], start=1):
-        contents.append(_noise(number * 131_071, length)._replace(path=path))
-    manifest = _whole(layout[0], _manifest(contents))
-    return [f._replace(path=f"{record.name}/{f.path}") for f in (manifest, *contents)]
+    fixed = sum(map(_zip_overhead, paths)) + _ZIP_END + len(metadata) + _manifest_size(tuple(paths))
+    measured = len(paths) - 2
+    if record.size_bytes < fixed:
+        raise ValueError(f"{record.name}: its package has {fixed} bytes or more")
+    length = (record.size_bytes - fixed) // (measured * _STEP) * _STEP
+    slack = record.size_bytes - fixed - length * measured
+    contents = [_whole(paths[1], metadata + b" " * slack)]
+    for number, path in enumerate(paths[2:], start=1):
+        contents.append(File(path, *_noise(number * 131_071, length)))
+    return [_whole(paths[0], _manifest(contents)), *contents]
 
 
 def pieces(record: Record) -> list[memoryview]:
@@ -170,26 +171,31 @@ def _metadata(record: Record) -> bytes:
     ).encode()
 
 
-# `size` is padded behind its closing quote, so that a manifest's length depends on the paths alone.
+# What follows `size` is padded to 12 characters, so that a manifest's length depends on the paths
+# alone.
 _OBJECT = (
-    '<dataObject ID="f{0}"><byteStream size="{1}"{2}><fileLocation locatorType="URL" href="./{3}"/>'
-    '<checksum checksumName="MD5">{4}</checksum></byteStream></dataObject>\n'
+    '<dataObject ID="f%d"><byteStream size="%s><fileLocation locatorType="URL" href="./%s"/>'
+    '<checksum checksumName="MD5">%s</checksum></byteStream></dataObject>\n'
 )
+_OBJECT_SIZE = len(_OBJECT % (0, " " * 12, "", "0" * 32))
 _MANIFEST_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"><dataObjectSection>\n'
 _MANIFEST_TAIL = "</dataObjectSection></xfdu:XFDU>\n"
 
 
 def _manifest(contents: Sequence[File]) -> bytes:
-    objects = (
-        _OBJECT.format(number, file.size, " " * (12 - len(str(file.size))), file.path, file.md5)
+    folder = contents[0].path.index("/") + 1
+    objects = [
+        _OBJECT % (number, f'{file.size}"'.ljust(12), file.path[folder:], file.md5)
         for number, file in enumerate(contents)
-    )
+    ]
     return (_MANIFEST_HEAD + "".join(objects) + _MANIFEST_TAIL).encode()
 
 
-@lru_cache(maxsize=1024)
 def _manifest_size(paths: tuple[str, ...]) -> int:
-    return len(_manifest([File(path, (), 0, 0, "0" * 32) for path in paths]))
+    """How long the manifest of these files is (itself, the first, is not in it)."""
+    folder = paths[0].index("/") + 1
+    names = sum(len(path.encode()) - folder for path in paths[1:])
+    return len(_MANIFEST_HEAD) + len(_MANIFEST_TAIL) + (len(paths) - 1) * _OBJECT_SIZE + names
 
 
 def _zip_overhead(path: str) -> int:
@@ -204,12 +210,14 @@ def _whole(path: str, content: bytes) -> File:
 
 @lru_cache(maxsize=1)
 def _pool() -> memoryview:
-    return memoryview(random.Random(0).randbytes(_POOL_BYTES))  # noqa: S311 - noise, not a secret
+    return memoryview(random.Random(0).randbytes(_POOL_BYTES))
 
 
 @lru_cache(maxsize=4096)
-def _noise(start: int, length: int) -> File:
-    """`length` bytes of the pool from `start` on, round and round."""
+def _noise(start: int, length: int) -> tuple[tuple[memoryview, ...], int, int, str]:
+    """`length` bytes of the pool from `start` on, round and round: the pieces, length, CRC-32 and
+    MD5.
+    """
     parts: list[memoryview] = []
     crc, md5 = 0, hashlib.md5(usedforsecurity=False)
     while length > 0:
@@ -218,4 +226,4 @@ def _noise(start: int, length: int) -> File:
         crc = zlib.crc32(part, crc)
         md5.update(part)
         length, start = length - len(part), 0
-    return File("", tuple(parts), sum(map(len, parts)), crc, md5.hexdigest())
+    return tuple(parts), sum(map(len, parts)), crc, md5.hexdigest()

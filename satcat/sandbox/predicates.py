@@ -1,4 +1,6 @@
-"""From a parsed filter to a function that says which records match, and to the bounds that narrow the search."""
+"""From a parsed filter to a function that says which records match, and to the bounds that narrow
+the search.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,7 @@ def _has(wanted: odata.Any, record: Record) -> bool:
 
 def _meets(area: shapely.Geometry, record: Record) -> bool:
     footprint = geometry(record.footprint) if record.footprint else None
-    return footprint is not None and bool(area.intersects(footprint))
+    return footprint is not None and bool(shapely.intersects(area, footprint))
 
 
 @lru_cache(maxsize=1 << 14)

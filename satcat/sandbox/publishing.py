@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from satcat.sandbox import generator, others, sentinel2
+from satcat.sandbox import generator, others, packages, sentinel2
 from satcat.sandbox.records import Record, as_instants
 from satcat.sandbox.sentinel2 import TYPES, Datatake
 
@@ -22,18 +22,20 @@ class Publisher:
     """Makes up products, the same ones in the same order for the same seed."""
 
     def __init__(self, seed: int, package_bytes: tuple[int, int]) -> None:
-        self._rng = random.Random(f"publisher {seed}")  # noqa: S311 - made-up products, no secret
+        self._rng = random.Random(f"publisher {seed}")
         self._package_bytes = package_bytes
         self._lock = threading.Lock()
 
     def make(self, now: datetime, *, collection: str = "SENTINEL-2", **fields: Any) -> Record:
-        """A product published at `now`, sensed at some time in the generator's span unless `sensing_start` is given.
+        """A product published at `now`, sensed at some time in the generator's span unless
+        `sensing_start` is given.
 
-        Fields are those of `Record`, and for Sentinel-2 also `level`, `baseline`, `platform` and `relative_orbit`,
-        which together with `tile_id` and `sensing_start` make the name.
+        Fields are those of `Record`, and for Sentinel-2 also `level`, `baseline`, `platform` and
+        `relative_orbit`, which together with `tile_id` and `sensing_start` make the name.
 
         Raises:
             TypeError: there is no such field.
+            ValueError: there can be no package of that size and name.
         """
         fields = as_instants(fields)
         with self._lock:
@@ -51,6 +53,7 @@ class Publisher:
         fields.setdefault("modification_date", fields["publication_date"])
         fields.setdefault("origin_date", fields["publication_date"] - timedelta(minutes=20))
         made = replace(record, collection=collection, **fields)
+        packages.files(made)
         return _to_milliseconds(made) if made.style == "2023" else made
 
     def _size(self, fields: Mapping[str, Any]) -> int:
@@ -69,10 +72,17 @@ class Publisher:
 
 
 def _to_milliseconds(record: Record) -> Record:
-    """Times as coarse as the service kept them before September 2024, so that filters and listing agree."""
-    dates = ("sensing_start", "sensing_end", "origin_date", "publication_date", "modification_date")
-    cut = {d: _cut(getattr(record, d)) for d in dates}
-    return replace(record, **cut)
+    """Times as coarse as the service kept them before September 2024, so that filters and listing
+    agree.
+    """
+    return replace(
+        record,
+        sensing_start=_cut(record.sensing_start),
+        sensing_end=_cut(record.sensing_end),
+        origin_date=_cut(record.origin_date),
+        publication_date=_cut(record.publication_date),
+        modification_date=_cut(record.modification_date),
+    )
 
 
 def _cut(moment: datetime) -> datetime:

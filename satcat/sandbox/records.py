@@ -1,16 +1,16 @@
 """What the sandbox's catalogue holds: products, and deletions of products.
 
-Records never change: a modification puts a new record in the place of the old one, so that a page that is being
-answered, or a snapshot, keeps what it has. They are small, so that hundreds of thousands fit in memory: what the
-tiles of one datatake have in common is shared, the JSON is made for each answer (`rendering`), and the bytes of the
-package are made from the id (`packages`).
+Records never change: a modification puts a new record in the place of the old one, so that a page
+that is being answered, or a snapshot, keeps what it has. They are small, so that hundreds of
+thousands fit in memory: what the tiles of one datatake have in common is shared, the JSON is made
+for each answer (`rendering`), and the bytes of the package are made from the id (`packages`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from satcat import times
@@ -20,13 +20,25 @@ Style: TypeAlias = Literal["2025", "2023"]
 
 
 class TypedValue(NamedTuple):
-    """An attribute value whose JSON type and stated `ValueType` differ, as now and then on the real service."""
+    """An attribute value whose JSON type and stated `ValueType` differ, as now and then on the real
+    service.
+    """
 
     value: str | float | bool
     value_type: str
 
 
 AttributeValue: TypeAlias = str | int | float | bool | datetime | TypedValue
+
+
+class Shared(dict[str, AttributeValue]):
+    """Attributes that many records have in common; never changed, and hashed by identity.
+
+    So that their JSON is made once (`rendering`).
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
 
 #: In `Record.wire`: this key is left out of the JSON.
 REMOVED: Final = object()
@@ -37,13 +49,17 @@ TILE: Final = "{tileId}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One product. Times are UTC, sizes bytes, cloud cover percent, `footprint` WKT in lon lat degrees.
+    """One product. Times are UTC, sizes bytes, cloud cover percent, `footprint` WKT in lon lat
+    degrees.
 
     Attributes:
         size_bytes: size of the package, exactly; the listing shows it as ContentLength.
-        attributes: OData attributes, by name, that have no field here; `{tileId}` in a text stands for the tile.
-        style: "2023" is written as in that year: 3 fraction digits, "+00:00", other attribute names, EvictionDate "".
-        checksums: "right", "stale" (those of an older package) or "late" (none yet, and ContentLength 0).
+        attributes: OData attributes, by name, that have no field here; `{tileId}` in a text stands
+            for the tile.
+        style: "2023" is written as in that year: 3 fraction digits, "+00:00", other attribute
+            names, EvictionDate "".
+        checksums: "right", "stale" (those of an older package) or "late" (none yet, and
+            ContentLength 0).
         corrupt: the bytes that are delivered are not those of the checksum.
         wire: keys of the product's JSON to replace as they are, or to leave out (`REMOVED`).
     """
@@ -92,22 +108,20 @@ def attribute(record: Record, name: str) -> AttributeValue | None:
     if value is None:
         own = _OWN.get(name)
         return None if own is None else own(record)
-    return filled(record, value)
-
-
-def attributes(record: Record) -> dict[str, AttributeValue]:
-    """Every OData attribute of a product, by name."""
-    found = {name: value for name, get in _OWN.items() if (value := get(record)) is not None}
-    for name, value in record.attributes.items():
-        found[name] = filled(record, value)
-    return found
-
-
-def filled(record: Record, value: AttributeValue) -> AttributeValue:
-    """A shared value with the record's own tile in it."""
-    if isinstance(value, str) and TILE in value:
+    if isinstance(value, str):
         return value.replace(TILE, record.tile_id or "")
     return value
+
+
+def own_attributes(record: Record) -> dict[str, AttributeValue]:
+    """The attributes that come from fields of the record, less those that `Record.attributes` gives
+    otherwise.
+    """
+    return {
+        name: value
+        for name, get in _OWN.items()
+        if (value := get(record)) is not None and name not in record.attributes
+    }
 
 
 def value_type(value: AttributeValue) -> str:
@@ -125,13 +139,13 @@ def as_instants(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_instant(value: datetime | str) -> datetime:
     """An instant, from text if need be."""
-    return times.parse_bound(value) if isinstance(value, str) else value
+    return times.parse_bound(value) if isinstance(value, str) else value.astimezone(UTC)
 
 
 _VALUE_TYPES = {str: "String", bool: "Boolean", int: "Integer", float: "Double",
                 datetime: "DateTimeOffset"}  # fmt: skip
 
-_OWN = {
+_OWN: dict[str, Callable[[Record], AttributeValue | None]] = {
     "tileId": lambda r: r.tile_id,
     "cloudCover": lambda r: r.cloud_cover,
     "productType": lambda r: r.product_type,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -16,16 +16,19 @@ from satcat.sandbox import packages
 from satcat.sandbox.predicates import geometry
 from satcat.sandbox.records import (
     REMOVED,
+    TILE,
     AttributeValue,
     Deletion,
     Record,
+    Shared,
     Style,
     TypedValue,
-    attributes,
+    own_attributes,
     value_type,
 )
 
-#: What `$select` may name, and the JSON key that it stands for (the service spells one of them differently).
+#: What `$select` may name, and the JSON key that it stands for (the service spells one of them
+#: differently).
 SELECTABLE = {
     name: name
     for name in ("Id", "Name", "ContentType", "ContentLength", "OriginDate", "PublicationDate",
@@ -33,6 +36,7 @@ SELECTABLE = {
                  "Footprint")
 } | {"Geofootprint": "GeoFootprint"}  # fmt: skip
 
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NEVER = {"2025": "9999-12-31T23:59:59.999999Z", "2023": ""}
 _SPELLINGS_2023 = {"granuleIdentifier": "granuleidentifier", "datastripId": "datastripidentifier"}
 _FOLDERS = {
@@ -41,54 +45,35 @@ _FOLDERS = {
 }  # fmt: skip
 
 
-def product(record: Record, expand: Collection[str], base: str) -> dict[str, Any]:
-    """One element of a Products answer; `base` is the catalogue's URL, for the links in it."""
-    checksum, size = _checksum(record)
-    said = {
-        "@odata.mediaContentType": "application/octet-stream",
-        "Id": record.id,
-        "Name": record.name,
-        "ContentType": "application/octet-stream",
-        "ContentLength": size,
-        "OriginDate": _instant(record.origin_date, record.style),
+def product(
+    record: Record, expand: Collection[str], base: str, keys: Collection[str] | None = None
+) -> str:
+    """One element of a Products answer; `base` is the catalogue's URL, `keys` what `$select` leaves
+    of it.
+    """
+    said = _head(record) | {
         "PublicationDate": _instant(record.publication_date, record.style),
         "ModificationDate": _instant(record.modification_date, record.style),
         "Online": record.online,
         "EvictionDate": _eviction(record),
         "S3Path": s3_path(record),
-        "Checksum": checksum,
-        "ContentDate": _content_date(record),
-        **_footprints(record.footprint),
     }
-    if "Attributes" in expand:
-        said["Attributes"] = _attributes(record)
     if "Assets" in expand:
         said["Assets"] = _assets(record, base)
     if "Locations" in expand:
         said["Locations"] = [_location(record, said, base)]
-    return _overridden(said, record)
+    wire = dict(record.wire or {})
+    said = {key: value for key, value in (said | wire).items() if value is not REMOVED}
+    return _joined(record, said, keys, "Attributes" in expand and "Attributes" not in wire)
 
 
-def deletion(entry: Deletion, expand: Collection[str]) -> dict[str, Any]:
+def deletion(entry: Deletion, expand: Collection[str], keys: Collection[str] | None = None) -> str:
     """One element of a DeletedProducts answer."""
-    record = entry.record
-    checksum, size = _checksum(record)
-    said = {
-        "@odata.mediaContentType": "application/octet-stream",
-        "Id": record.id,
-        "Name": record.name,
-        "ContentType": "application/octet-stream",
-        "ContentLength": size,
-        "OriginDate": _instant(record.origin_date, record.style),
-        "Checksum": checksum,
-        **_footprints(record.footprint),
-        "ContentDate": _content_date(record),
+    said = _head(entry.record) | {
+        "DeletionDate": _instant(entry.deletion_date, "2025"),
+        "DeletionCause": entry.cause,
     }
-    if "Attributes" in expand:
-        said["Attributes"] = _attributes(record)
-    said["DeletionDate"] = _instant(entry.deletion_date, "2025")
-    said["DeletionCause"] = entry.cause
-    return said
+    return _joined(entry.record, said, keys, "Attributes" in expand)
 
 
 def s3_path(record: Record) -> str:
@@ -102,6 +87,41 @@ def s3_path(record: Record) -> str:
     return f"/eodata/{folder}/{kind}/{record.sensing_start:%Y/%m/%d}/{record.name}"
 
 
+def _head(record: Record) -> dict[str, Any]:
+    """What both entity sets say of a product."""
+    checksum, size = _checksum(record)
+    wkt = record.footprint
+    return {
+        "@odata.mediaContentType": "application/octet-stream",
+        "Id": record.id,
+        "Name": record.name,
+        "ContentType": "application/octet-stream",
+        "ContentLength": size,
+        "OriginDate": _instant(record.origin_date, record.style),
+        "Checksum": checksum,
+        "ContentDate": {
+            "Start": _instant(record.sensing_start, record.style),
+            "End": _instant(record.sensing_end, record.style),
+        },
+        "Footprint": None if wkt is None else f"geography'SRID=4326;{wkt}'",
+        "GeoFootprint": None if wkt is None else _geojson(wkt),
+    }
+
+
+def _joined(
+    record: Record, said: dict[str, Any], keys: Collection[str] | None, expanded: bool
+) -> str:
+    """The JSON of an element; its attributes, the bulk of it, are put together from ready-made
+    text.
+    """
+    if keys is not None:
+        said = {key: value for key, value in said.items() if key in keys}
+    text = _dumps(said)
+    return f'{text[:-1]},"Attributes":[{_attributes(record)}]}}' if expanded else text
+
+
+# One instant is written up to four times for a product, and by every tile of its datatake.
+@lru_cache(maxsize=1 << 14)
 def _instant(moment: datetime, style: Style) -> str:
     text = times.to_text(moment)
     return text if style == "2025" else text[:23] + "Z"
@@ -113,19 +133,6 @@ def _eviction(record: Record) -> str:
         if record.eviction_date
         else _NEVER[record.style]
     )
-
-
-def _content_date(record: Record) -> dict[str, str]:
-    return {
-        "Start": _instant(record.sensing_start, record.style),
-        "End": _instant(record.sensing_end, record.style),
-    }
-
-
-def _footprints(wkt: str | None) -> dict[str, Any]:
-    if wkt is None:
-        return {"Footprint": None, "GeoFootprint": None}
-    return {"Footprint": f"geography'SRID=4326;{wkt}'", "GeoFootprint": _geojson(wkt)}
 
 
 @lru_cache(maxsize=1 << 14)
@@ -148,27 +155,44 @@ def _checksum(record: Record) -> tuple[list[dict[str, str]], int]:
     ], record.size_bytes
 
 
-def _attributes(record: Record) -> list[dict[str, Any]]:
-    return [_attribute(record, name, value) for name, value in attributes(record).items()]
+def _attributes(record: Record) -> str:
+    own = _texts(own_attributes(record), record.collection, record.style)
+    if isinstance(record.attributes, Shared):
+        others = _shared_texts(record.attributes, record.collection, record.style)
+    else:
+        others = _texts(record.attributes, record.collection, record.style)
+    return ",".join(filter(None, (own, others.replace(TILE, record.tile_id or ""))))
 
 
-def _attribute(record: Record, name: str, value: AttributeValue) -> dict[str, Any]:
+def _texts(values: Mapping[str, AttributeValue], collection: str, style: Style) -> str:
+    return ",".join([_attribute(name, value, collection, style) for name, value in values.items()])
+
+
+@lru_cache(maxsize=1 << 13)
+def _shared_texts(values: Shared, collection: str, style: Style) -> str:
+    return _texts(values, collection, style)
+
+
+def _attribute(name: str, value: AttributeValue, collection: str, style: Style) -> str:
     kind = value_type(value)
     said: Any = value.value if isinstance(value, TypedValue) else value
-    if record.style == "2023":
-        name = _SPELLINGS_2023.get(name, name)
-        if name == "processingLevel" and record.collection == "SENTINEL-1":
-            name = "processing:level"
     if isinstance(said, datetime):
-        said = _instant(said, record.style)
-        if record.style == "2023":
+        said = _instant(said, style)
+        if style == "2023":
             said = said.removesuffix("Z") + "+00:00"
-    return {
-        "@odata.type": f"#OData.CSC.{kind}Attribute",
-        "Name": name,
-        "Value": said,
-        "ValueType": kind,
-    }
+    before, after = _frame(name, kind, collection, style)
+    return f"{before}{_dumps(said)}{after}"
+
+
+@lru_cache(maxsize=1024)
+def _frame(name: str, kind: str, collection: str, style: Style) -> tuple[str, str]:
+    """What stands before and after an attribute's value."""
+    if style == "2023":
+        name = _SPELLINGS_2023.get(name, name)
+        if name == "processingLevel" and collection == "SENTINEL-1":
+            name = "processing:level"
+    start = f'{{"@odata.type":"#OData.CSC.{kind}Attribute","Name":{_dumps(name)},"Value":'
+    return start, f',"ValueType":"{kind}"}}'
 
 
 def _assets(record: Record, base: str) -> list[dict[str, Any]]:
@@ -187,10 +211,3 @@ def _location(record: Record, said: dict[str, Any], base: str) -> dict[str, Any]
         "Checksum": said["Checksum"],
         "S3Path": said["S3Path"],
     }
-
-
-def _overridden(said: dict[str, Any], record: Record) -> dict[str, Any]:
-    if record.wire is None:
-        return said
-    said |= record.wire
-    return {key: value for key, value in said.items() if value is not REMOVED}

@@ -30,7 +30,7 @@ class Response:
         )
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the sandbox
+class Refusal(Exception):
     """Raised anywhere in the making of an answer: this is the answer instead."""
 
     def __init__(self, response: Response) -> None:
@@ -56,7 +56,7 @@ def not_found(message: str) -> Refusal:
 
 def invalid(kind: str, place: list[str], message: str, value: str, **context: Any) -> Refusal:
     """422 of the catalogue, in the words of pydantic as recorded for `$skip`."""
-    error = {"type": kind, "loc": place, "msg": message, "input": value}
+    error: dict[str, Any] = {"type": kind, "loc": place, "msg": message, "input": value}
     if context:
         error["ctx"] = context
     return Refusal(as_json(422, {"detail": [error]}))

@@ -1,7 +1,7 @@
 """Which part of the sandbox answers which path.
 
-The catalogue, the download host and the identity service share one port, under `/odata/v1`, `/download/odata/v1` and
-`/auth`.
+The catalogue, the download host and the identity service share one port, under `/odata/v1`,
+`/download/odata/v1` and `/auth`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CATALOGUE = "/odata/v1"
 DOWNLOAD = "/download/odata/v1"
-TOKEN = "/auth/realms/CDSE/protocol/openid-connect/token"  # noqa: S105 - a path, no secret
+TOKEN = "/auth/realms/CDSE/protocol/openid-connect/token"
 
 _FILTER_LIST = f"{CATALOGUE}/Products/OData.CSC.FilterList"
 _ENTITY_SET = re.compile(rf"{CATALOGUE}/(Products|DeletedProducts)(?:\(([^()/]*)\)(/\$value)?)?")

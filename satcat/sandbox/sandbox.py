@@ -47,6 +47,7 @@ class Sandbox:
 
         Args:
             products: how many to begin with; they are sensed in 2024 and published by spring 2025.
+                Those that would be published after `now` are left out.
             seed: another one makes other products.
             port: 0 takes any free one.
             now: what the server's clock shows at this moment; real time if None.
@@ -58,7 +59,9 @@ class Sandbox:
         self.log = Log()
         self.faults = Faults()
         self.catalogue = Catalogue(self.clock, Publisher(seed, package_bytes))
-        self.catalogue.add(generate(products, seed, package_bytes))
+        made = generate(products, seed, package_bytes)
+        at = self.clock.now()
+        self.catalogue.add(record for record in made if record.modification_date <= at)
         self.accounts = Accounts(self.clock, self.settings)
         self.delivery = Delivery(self.accounts, self.settings)
         self._port = port
@@ -88,7 +91,9 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that make satcat use this sandbox, with an account that is good here."""
+        """The environment variables that make satcat use this sandbox, with an account that is good
+        here.
+        """
         return {
             "CDSE_CATALOGUE_URL": self.catalogue_url,
             "CDSE_DOWNLOAD_URL": self.download_url,
@@ -110,7 +115,9 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop serving, as an outage would; `start` serves the same catalogue again, on the same port."""
+        """Stop serving, as an outage would; `start` serves the same catalogue again, on the same
+        port.
+        """
         if self._server is not None:
             server, self._server = self._server, None
             server.stop()

@@ -1,8 +1,9 @@
 """Made-up Sentinel-2 products over real tiles, orbits and revisit times.
 
-The swaths follow from one observed pass: on 2024-06-04 Sentinel-2B crossed northern Spain on relative orbit 137 at
-11:06 UTC. The next orbit to the east (94, 51, 8, … : 43 less, modulo 143) lies 2.517° of longitude on, is flown 10
-minutes earlier in the day, and 7 days later; each satellite comes back after 10 days, two of them 5 days apart.
+The swaths follow from one observed pass: on 2024-06-04 Sentinel-2B crossed northern Spain on
+relative orbit 137 at 11:06 UTC. The next orbit to the east (94, 51, 8, … : 43 less, modulo 143)
+lies 2.517° of longitude on, is flown 10 minutes earlier in the day, and 7 days later; each
+satellite comes back after 10 days, two of them 5 days apart.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import lru_cache
 import shapely
 
 from satcat import tiles
-from satcat.sandbox.records import TILE, AttributeValue, Record
+from satcat.sandbox.records import TILE, Record, Shared
 
 #: Neighbouring tiles in northern Spain, the first ones under two orbits.
 TILES = ("30TWM", "30TVM", "30TWN", "30TXM", "30TVN", "30TXN", "30TWL", "30TVL", "30TXL", "30TYM", "30TYN", "31TCG")  # fmt: skip
@@ -27,7 +28,8 @@ TYPES = {"L1C": "S2MSI1C", "L2A": "S2MSI2A"}
 _FIRST_PASS = date(2024, 6, 4)
 _FIRST_TIME = time(11, 6, 19, 24000)
 _ORBIT_SPACING = 360 / 143
-# Where orbit 137's ground track would cross the equator if it kept its heading, which is that of 43° N.
+# Where orbit 137's ground track would cross the equator if it kept its heading, which is that of
+# 43° N.
 _EQUATOR_CROSSING = -14.62
 _HEADING = 0.2309
 _HALF_SWATH = 1.337
@@ -48,7 +50,9 @@ class Datatake:
 
     @property
     def absolute_orbit(self) -> int:
-        """The orbit number: some 14.3 orbits a day since one that is known, and fit to the relative orbit."""
+        """The orbit number: some 14.3 orbits a day since one that is known, and fit to the relative
+        orbit.
+        """
         known, relative, day = _ORBITS[self.platform]
         guess = known + round((self.sensing_start.date() - day).days * 14.3)
         off = (self.relative_orbit - relative - guess + known + 71) % 143 - 71
@@ -56,7 +60,9 @@ class Datatake:
 
 
 def passes(track: int, start: date, end: date) -> Iterator[Datatake]:
-    """Every datatake of the `track`-th orbit east of orbit 137, on the days from `start` up to, not with, `end`."""
+    """Every datatake of the `track`-th orbit east of orbit 137, on the days from `start` up to, not
+    with, `end`.
+    """
     relative = (137 - 43 * track - 1) % 143 + 1
     moment = timedelta(minutes=-10 * track, seconds=track % 3)
     day = start + timedelta(days=(_FIRST_PASS + timedelta(days=7 * track) - start).days % 5)
@@ -69,7 +75,9 @@ def passes(track: int, start: date, end: date) -> Iterator[Datatake]:
 
 @lru_cache(maxsize=4096)
 def tracks(tile_id: str) -> Mapping[int, str]:
-    """The orbits (counted east from 137) that see a tile, each with the WKT of the part that it sees."""
+    """The orbits (counted east from 137) that see a tile, each with the WKT of the part that it
+    sees.
+    """
     tile = tiles.footprint(tile_id)
     if tile.geom_type != "Polygon" or abs(tile.centroid.y) > 75:
         return {0: shapely.to_wkt(tile, rounding_precision=9)}
@@ -106,7 +114,9 @@ def make(rng: random.Random, datatake: Datatake, tile_id: str, footprint: str, c
 
 
 def cloud_cover(rng: random.Random, day: date, base: float | None = None) -> float:
-    """Percent of cloud: mostly very little or very much, more in winter; near `base`, the neighbours', if given."""
+    """Percent of cloud: mostly very little or very much, more in winter; near `base`, the
+    neighbours', if given.
+    """
     if base is None:
         mean = 0.55 + 0.2 * math.cos((day.timetuple().tm_yday - 15) / 58.1)
         base = 100 * rng.betavariate(1.1 * mean, 1.1 * (1 - mean))
@@ -120,15 +130,13 @@ def new_id(rng: random.Random) -> str:
 
 
 @lru_cache(maxsize=1 << 14)
-def _shared(
-    datatake: Datatake, level: str, baseline: str, generated: datetime
-) -> Mapping[str, AttributeValue]:
+def _shared(datatake: Datatake, level: str, baseline: str, generated: datetime) -> Shared:
     """What all tiles of a datatake say alike, in the order of a recorded answer of 2024."""
     platform, at = datatake.platform, f"{generated:%Y%m%dT%H%M%S}"
     station, sensed = f"2{platform[2]}PS", datatake.sensing_start
     strip = f"{platform}_OPER_MSI_{level}_DS_{station}_{at}_S{sensed - timedelta(seconds=2):%Y%m%dT%H%M%S}_N{baseline}"
     granule = f"{platform}_OPER_MSI_{level}_TL_{station}_{at}_A{datatake.absolute_orbit:06}_T{TILE}_N{baseline}"
-    return {
+    return Shared({
         "origin": "ESA",
         "datastripId": strip,
         "orbitNumber": datatake.absolute_orbit,
@@ -143,7 +151,7 @@ def _shared(
         "instrumentShortName": "MSI",
         "relativeOrbitNumber": datatake.relative_orbit,
         "platformSerialIdentifier": platform[2],
-    }
+    })  # fmt: skip
 
 
 def _centre_line(track: int, latitude: float) -> float:

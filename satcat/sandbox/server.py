@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         if fault.kind == "expired":
             self.server.sandbox.accounts.expire_tokens()
-        return instead(fault)
+        return instead(fault, f"http://localhost:{self.server.server_port}{self.path}")
 
     def _reset(self) -> None:
         """Tear the connection down so that the client sees a reset."""
@@ -146,7 +146,9 @@ class Handler(BaseHTTPRequestHandler):
         raise ConnectionResetError
 
     def _send(self, request: Request, response: Response, fault: Fault | None) -> None:
-        """Send an answer, as the fault leaves it. The request counts as ended just before its last bytes leave."""
+        """Send an answer, as the fault leaves it. The request counts as ended just before its last
+        bytes leave.
+        """
         body, stated = _faulty_body(response, fault)
         self.close_connection |= fault is not None and fault.kind in ("cut", "length", "unsized")
         rate = self.server.sandbox.settings.rate if response.stream is not None else None

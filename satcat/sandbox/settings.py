@@ -16,11 +16,12 @@ class Settings:
         sessions: most sessions that one account may have open.
         require_totp: a password alone does not do; any second factor does.
         slots: most downloads at once for one account.
-        slot_delay: seconds for which a slot stays taken after its download ended. CDSE has some such delay; here it
-            is 0 unless asked for, so that tests are not slowed.
+        slot_delay: seconds for which a slot stays taken after its download ended. CDSE has some
+            such delay; here it is 0 unless asked for, so that tests are not slowed.
         rate: bytes per second of each download; None for no limit.
-        ranges: what becomes of a `Range` header. "cdse": honoured for single files, ignored for zips, as reported;
-            "honour" and "ignore": always and never; "wrong": 206 with another range than the one asked for.
+        ranges: what becomes of a `Range` header. "cdse": honoured for single files, ignored for
+            zips, as reported; "honour" and "ignore": always and never; "wrong": 206 with another
+            range than the one asked for.
     """
 
     token_seconds: int = 600

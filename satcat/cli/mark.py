@@ -1,0 +1,109 @@
+"""`satcat mark`: ask for downloads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from satcat.cli import options, wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.cli.mirrored import tell
+from satcat.errors import FilterError
+
+if TYPE_CHECKING:
+    from satcat.catalogue import Catalogue
+    from satcat.downloads.marks import Marked, Which
+    from satcat.filters import SearchFilters
+
+#: What one account of CDSE may have: connections, and bytes a second of each.
+CONNECTIONS, RATE = 4, 20_000_000
+
+
+@satcat_command(
+    exits=(1, 2, 3, 6),
+    example="""
+    satcat mark --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-06-30 --online
+    satcat query --best cloud --per tile,month -f ids | satcat mark --ids -
+    """,
+)
+@options.filters
+@click.option("--all", "everything", is_flag=True, help="Every product of the catalogue.")
+@click.option(
+    "--ids", metavar="FILE|-", help="The products with these ids, one a line; -: standard input."
+)
+@click.option("--priority", metavar="N", type=int, help="Higher ones come first.  [default: 0]")
+@click.option("--dry-run", is_flag=True, help="Only say what it would ask for.")
+@options.strict
+@click.pass_obj  # fmt: skip
+def command(
+    settings: Settings, *, filters: SearchFilters, everything: bool, ids: str | None, priority: int | None,
+    dry_run: bool, strict: bool,
+) -> int:  # fmt: skip
+    """Ask for products to be downloaded.
+
+    Takes filters, --ids or --all. Says how many, how many bytes, and about how long that takes at 4 × 20 MB/s. What failed,
+    was cancelled or gone is asked for again; what is queued, running or done stays as it is.
+    """
+    from satcat.downloads import marks
+
+    with settings.open() as catalogue:
+        code = 0
+        if ids is None and (everything or filters.set_names):
+            code = tell(settings, catalogue.survey(filters), strict=strict)
+        which = selection(catalogue, filters, ids, everything=everything)
+        if dry_run:
+            with catalogue.database.read() as connection:
+                marked = marks.preview(connection, which)
+        else:
+            with catalogue.database.write() as connection:
+                marked = marks.mark(connection, which, priority=priority)
+    _tell(settings, marked, dry_run=dry_run)
+    return code or int(marked.unknown > 0)
+
+
+def selection(
+    catalogue: Catalogue, filters: SearchFilters, ids: str | None, *, everything: bool
+) -> Which:
+    """What --ids, --all or the filters mean: ids or a SELECT.
+
+    Raises:
+        FilterError: none of them is given, or more than one.
+    """
+    from satcat import select
+    from satcat.conditions import check_where
+
+    given = [
+        n for n, on in (("--ids", ids), ("--all", everything), ("filters", filters.set_names)) if on
+    ]
+    if not given:
+        raise FilterError("give filters, --ids FILE or --all: nothing was asked for")
+    if len(given) > 1:
+        raise FilterError(f"give only one of {' and '.join(given)}")
+    if ids is not None:
+        return options.read_lines("--ids", ids)
+    with catalogue.database.read() as connection:
+        check_where(connection, filters)
+    return select.select_products(filters)
+
+
+def _tell(settings: Settings, marked: Marked, *, dry_run: bool) -> None:
+    number = marked.new + marked.requeued
+    seconds = marked.bytes_total / (CONNECTIONS * RATE)
+    size = wording.size(marked.bytes_total) + (
+        f" and {marked.unknown_sizes:,} of unknown size" if marked.unknown_sizes else ""
+    )
+    speed = f"about {wording.duration(seconds)} at {CONNECTIONS} × {RATE // 10**6} MB/s"
+    did = "would mark" if dry_run else "marked"
+    click.echo(
+        f"{did} {wording.count(number, 'product')}" + (f" ({size}, {speed})" if number else "")
+    )
+    if marked.requeued:
+        settings.say(f"{marked.requeued:,} of them again")
+    if marked.already:
+        settings.say(
+            f"{wording.count(marked.already, 'product')} asked for already; `satcat queue` shows them"
+        )
+    if marked.unknown:
+        settings.say(f"{wording.count(marked.unknown, 'id')} of no product in this catalogue")

@@ -1,0 +1,78 @@
+"""`satcat query`: pick products."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from satcat.cli import options, wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.cli.mirrored import tell
+from satcat.cli.output import Output, output
+from satcat.products import SatelliteImage
+
+if TYPE_CHECKING:
+    from satcat.filters import SearchFilters
+
+#: The columns of products that machine formats give: all but pk and footprint.
+COLUMNS = [f.name for f in fields(SatelliteImage) if f.name != "footprint"]
+COLUMNS.insert(COLUMNS.index("attributes") + 1, "content_hash")
+IN_TABLE = ("sensing_start", "tile_id", "cloud_cover", "size_bytes", "online", "name")
+
+
+@satcat_command(
+    exits=(2, 3, 6),
+    example="""
+    satcat query --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-06-30
+    satcat query --level L2A --best cloud --per tile,month -f csv -o best.csv
+    """,
+)
+@options.filters
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    help="Order by this column; -COLUMN: descending.  [default: newest first]",
+)
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="At most N products.")
+@click.option("--latest", is_flag=True, help="Of each scene only the newest version.")
+@click.option(
+    "--best",
+    metavar="COLUMN",
+    help="One product a group: the one with the lowest value, as of cloud.",
+)
+@click.option(
+    "--per",
+    metavar="A,B,…",
+    help="The groups for --best: columns, year, month, day; as tile,month.",
+)
+@options.strict
+@output
+@click.pass_obj  # fmt: skip
+def command(
+    settings: Settings,
+    *,
+    filters: SearchFilters,
+    out: Output,
+    strict: bool,
+    per: str | None,
+    **choice: Any,
+) -> int:
+    """Pick products, offline.
+
+    Says on stderr which part of what is asked for is not mirrored, and how old the mirror is. Newest sensing first.
+    """
+    from satcat import select
+
+    if per is not None:
+        choice["per"] = [name.strip() for name in per.split(",")]
+    with settings.open() as catalogue:
+        code = tell(settings, catalogue.survey(filters), strict=strict)
+        with catalogue.database.read() as connection:
+            found = select.iterate(connection, filters, **choice)
+            total = out.write(found, COLUMNS, get=getattr, in_table=IN_TABLE)
+    if total == 0 or out.format == "table":
+        settings.say(wording.count(total, "product"))
+    return code

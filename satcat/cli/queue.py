@@ -1,0 +1,102 @@
+"""`satcat queue`: the download queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from satcat.cli import options, wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.cli.output import Output, output
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_STATUSES = ("queued", "running", "done", "failed", "offline", "bad_at_source", "cancelled", "gone")
+_SHOWN = ("status", "attempts", "size_bytes", "name", "error")
+
+
+@satcat_command(
+    name="list",
+    exits=(2, 3),
+    example="""
+    satcat queue
+    satcat queue list --failed -f ids
+    """,
+)
+@click.option(
+    "--status", type=click.Choice(_STATUSES), multiple=True, help="Only these; again for more."
+)
+@click.option("--failed", is_flag=True, help="Only what ended without a file.")
+@output
+@click.pass_obj  # fmt: skip
+def list_command(settings: Settings, *, status: tuple[str, ...], failed: bool, out: Output) -> None:
+    """Show what is queued and what came of it."""
+    from satcat.downloads import marks
+
+    wanted = {*status, *(marks.FAILED if failed else ())}
+    with settings.open() as catalogue, catalogue.database.read() as connection:
+        columns = _columns()
+        total = out.write(_rows(connection, wanted), columns, in_table=_SHOWN)
+        if total == 0 or out.format == "table":
+            tallies = marks.counts(connection)
+            said = [
+                f"{t.rows:,} {name} ({wording.size(t.bytes)})"
+                for name, t in tallies.items()
+                if t.rows
+            ]
+            settings.say(", ".join(said) or "nothing is marked")
+
+
+def _columns() -> list[str]:
+    from satcat.models import downloads
+
+    columns = [column.name for column in downloads.columns]
+    return [columns[0], "name", *columns[1:]]
+
+
+def _rows(connection: Connection, statuses: set[str]) -> Iterator[dict[str, Any]]:
+    """Rows of downloads with the product's name: who is being served first, then in the queue's order."""
+    import sqlalchemy as sa
+
+    from satcat.models import downloads, products
+
+    joined = downloads.outerjoin(products, products.c.id == downloads.c.product_id)
+    size = sa.func.coalesce(downloads.c.size_bytes, products.c.size_bytes).label("size_bytes")
+    others = [column for column in downloads.columns if column.name != "size_bytes"]
+    query = sa.select(*others, size, products.c.name).select_from(joined)
+    if statuses:
+        query = query.where(downloads.c.status.in_(statuses))
+    first = (downloads.c.status != "running", downloads.c.priority.desc())
+    query = query.order_by(*first, downloads.c.requested_at, downloads.c.product_id)
+    for row in connection.execute(query, execution_options={"yield_per": 1000}):
+        yield dict(row._mapping)
+
+
+@satcat_command(name="retry", exits=(2, 3), example="satcat queue retry")
+@click.option(
+    "--ids", metavar="FILE|-", help="Only these products, one id a line; -: standard input."
+)
+@click.pass_obj
+def retry_command(settings: Settings, *, ids: str | None) -> None:
+    """Queue again what failed, was offline, gone or bad at the source; and end all waiting."""
+    from satcat.downloads import marks
+
+    which = None if ids is None else options.read_lines("--ids", ids)
+    with settings.open() as catalogue, catalogue.database.write() as connection:
+        number = marks.retry(connection, which)
+    click.echo(f"queued {wording.count(number, 'product')} again")
+
+
+@click.group(commands=[list_command, retry_command], invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show the download queue, or try failed downloads again.
+
+    Alone it is the same as `satcat queue list`.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_command, status=(), failed=False, out=Output())

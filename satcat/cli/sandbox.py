@@ -1,0 +1,52 @@
+"""`satcat sandbox`: the pretend source."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.errors import SatcatError
+
+DEFAULT_PRODUCTS = 2000
+
+
+@satcat_command(exits=(1, 2), example="satcat sandbox --port 8765")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65_535), default=0, help="0 takes any free one."
+)
+@click.option(
+    "--products",
+    metavar="N",
+    type=click.IntRange(0),
+    default=DEFAULT_PRODUCTS,
+    show_default=True,
+    help="How many products it lists.",
+)
+@click.pass_obj  # fmt: skip
+def command(settings: Settings, *, port: int, products: int) -> None:
+    """Run the pretend source, for trying things out.
+
+    It is a small CDSE on this machine alone, with made-up Sentinel products round tile 30TWM of 2024: catalogue, tokens and
+    downloads. Prints the lines that make satcat use it, for another shell; runs until Ctrl-C. What is done in it is
+    forgotten when it ends.
+    """
+    from satcat.sandbox import Sandbox
+
+    try:
+        sandbox = Sandbox(products=products, port=port).start()
+    except OSError as error:
+        raise SatcatError(f"--port {port} cannot be used: {error.strerror}") from error
+    try:
+        for name, value in sandbox.environment.items():
+            click.echo(f"export {name}={value}")
+        settings.say(
+            f"{len(sandbox.catalogue.products):,} products at {sandbox.url}; Ctrl-C ends it"
+        )
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        settings.say("")
+    finally:
+        sandbox.stop()

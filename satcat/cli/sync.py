@@ -1,0 +1,162 @@
+"""`satcat sync`: mirror, and follow."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from satcat.cli import options, wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.errors import FilterError
+
+if TYPE_CHECKING:
+    from satcat.filters import SearchFilters
+    from satcat.sync.report import ScopeReport
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+
+def span(_ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    """Read `90s`, `15m`, `1h`, `2d`."""
+    if value is None:
+        return None
+    found = _SPAN.fullmatch(value.strip())
+    if found is None:
+        raise click.BadParameter(
+            f"{value!r} is no span of time: write 90s, 15m, 1h or 2d", param=param
+        )
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+@satcat_command(
+    exits=(1, 2, 3, 4, 6),
+    example="""
+    satcat sync --collection SENTINEL-2 --level L2A --tile 30TWM --start 2024-06-01 --end 2024-06-30
+    satcat sync
+    """,
+)
+@options.filters
+@click.option(
+    "--scope", metavar="NAME", help="Only this scope; with filters: the name to save them under."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Only say how many products, requests and hours it would take."
+)
+@click.option(
+    "--yes", is_flag=True, help="Do not ask before mirroring more than a million products."
+)
+@click.option(
+    "--overlap",
+    metavar="SPAN",
+    default="1h",
+    show_default=True,
+    callback=span,
+    help="How far to look back for what the source shows late.",
+)
+@click.option(
+    "--recheck",
+    metavar="N",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Requests to spend on listing again what was proven longest ago.",
+)
+@click.option(
+    "--max-delete",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Believe at most N missing products at once.  [default: 1 % and 1,000]",
+)
+@click.option("--moved", is_flag=True, help="Accept that the catalogue's address has changed.")
+@click.pass_obj  # fmt: skip
+def command(
+    settings: Settings, *, filters: SearchFilters, scope: str | None, dry_run: bool, **how: Any
+) -> int:
+    """Mirror products of the source, and follow what changes there.
+
+    With filters: saves them as a scope and syncs it. With --scope alone: that scope. Without: all scopes. An
+    interrupted sync goes on where it stopped; a finished one follows publications, changes and deletions. Needs no
+    account. What changes in a product's life, as --cloud and --online, makes no scope: mirror without it, filter offline.
+    """
+    from satcat.api.odata import ODataAPI
+
+    wanted = filters if filters.set_names else None
+    api = ODataAPI()
+    try:
+        if dry_run:
+            return _plan(api, wanted)
+        return _sync(settings, api, wanted, scope, how)
+    finally:
+        api.close()
+
+
+def _plan(api: Any, filters: SearchFilters | None) -> int:
+    from satcat.sync import engine
+
+    if filters is None:
+        raise FilterError("--dry-run says what new filters would take: give filters")
+    plan = engine.plan(api, filters)
+    click.echo(
+        f"{wording.count(plan.products, 'product')}, about {wording.count(plan.requests, 'request')} "
+        f"and {wording.duration(plan.seconds)}; nothing was stored"
+    )
+    return 0
+
+
+def _sync(
+    settings: Settings,
+    api: Any,
+    filters: SearchFilters | None,
+    scope: str | None,
+    how: dict[str, Any],
+) -> int:
+    from satcat import progress
+    from satcat.sync import engine
+    from satcat.sync.report import SyncOptions
+
+    with settings.open(create=filters is not None) as catalogue:
+        report = engine.sync(
+            catalogue.database, api, filters, scope=scope, options=SyncOptions(**how),
+            progress=progress.of_sync(quiet=settings.quiet), confirm=_confirm if sys.stdin.isatty() else None,
+        )  # fmt: skip
+    for done in report.scopes:
+        _tell(settings, done)
+    return report.exit_code
+
+
+def _confirm(products: int) -> bool:
+    return click.confirm(f"Mirror {wording.count(products, 'product')}?", err=True)
+
+
+def _tell(settings: Settings, done: ScopeReport) -> None:
+    """One line for a scope, and one for each thing that is not as it should be."""
+    parts = [f"{done.added:,} added", f"{done.changed:,} changed", f"{done.deleted:,} deleted"]
+    parts += [f"{done.left:,} no longer fit"] if done.left else []
+    parts += [f"{done.late:,} were late"] if done.late else []
+    end = (
+        f"complete as of {wording.moment(done.followed_to)} UTC"
+        if done.complete
+        else "NOT COMPLETE"
+    )
+    settings.say(
+        f"{done.name}: {', '.join(parts)}; {wording.count(done.requests, 'request')}; {end}"
+    )
+    if done.open_windows:
+        settings.say(
+            f"{done.name}: {wording.count(done.open_windows, 'window')} not finished; run satcat sync again"
+        )
+    if done.open_rejects:
+        settings.say(
+            f"{done.name}: {wording.count(done.open_rejects, 'record')} could not be stored; "
+            'see `satcat sql "SELECT * FROM sync_rejects"`'
+        )
+    for warning in done.warnings:
+        settings.say(f"{done.name}: {warning}")
+    if done.error is not None:
+        click.echo(f"satcat: {done.name}: {wording.printable(str(done.error))}", err=True)

@@ -1,0 +1,38 @@
+"""`satcat unmark`: take downloads back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from satcat.cli import options, wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.cli.mark import selection
+
+if TYPE_CHECKING:
+    from satcat.filters import SearchFilters
+
+
+@satcat_command(exits=(2, 3), example="satcat unmark --tile 30TWM --end 2024-06-10")
+@options.filters
+@click.option("--all", "everything", is_flag=True, help="Every product.")
+@click.option(
+    "--ids", metavar="FILE|-", help="The products with these ids, one a line; -: standard input."
+)
+@click.pass_obj
+def command(
+    settings: Settings, *, filters: SearchFilters, everything: bool, ids: str | None
+) -> None:
+    """Take products without a file out of the download queue.
+
+    Takes filters, --ids or --all. Files, and the rows that know of them, stay. A worker that is busy with a product leaves it.
+    """
+    from satcat.downloads import marks
+
+    with settings.open() as catalogue:
+        which = selection(catalogue, filters, ids, everything=everything)
+        with catalogue.database.write() as connection:
+            number = marks.unmark(connection, which)
+    click.echo(f"unmarked {wording.count(number, 'product')}")

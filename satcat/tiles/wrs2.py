@@ -1,7 +1,7 @@
 """Landsat's WRS-2 grid by day: 233 paths by 124 rows, `PPPRRR`.
 
 All paths are one ground track, turned west by 360/233° each time; so a row has one shape, kept for
-path 1.
+where a path 0 would be.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def polygons(tile_ids: Sequence[str]) -> Geometries:
     path, row = _numbers(tile_ids)
     shapes = _templates()[row]
     west, _, east, _ = shapely.bounds(shapes).T
-    turned = (1 - path) * (360 / PATHS)
+    turned = -path * (360 / PATHS)
     turned -= 360 * np.round((turned + (west + east) / 2) / 360)
     coordinates = shapely.get_coordinates(shapes)
     coordinates[:, 0] += np.repeat(turned, shapely.get_num_coordinates(shapes))
@@ -44,7 +44,7 @@ def areas(tile_ids: Sequence[str]) -> Array:
 
 @cache
 def _templates() -> Geometries:
-    """The polygon of each row on path 1, in the order of ROWS."""
+    """The polygon of each row, in the order of ROWS, before any turn."""
     packed = files("satcat.tiles").joinpath("wrs2_row_templates.json.gz").read_bytes()
     rings = json.loads(gzip.decompress(packed))
     return np.array([shapely.Polygon(rings[str(row)]) for row in ROWS])

@@ -1,0 +1,122 @@
+"""What an HTTP answer says: its clock, how long to wait, its JSON, and which error its status means. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from satcat import times
+from satcat.errors import (
+    MalformedResponseError,
+    RateLimitedError,
+    RequestRejectedError,
+    SourceError,
+    SourceUnavailableError,
+)
+
+_MAX_DETAIL = 300
+#: Where error bodies keep their words: CDSE's catalogue, its older APIs, its download host, its identity service.
+_DETAIL_KEYS = (
+    "detail",
+    "ErrorMessage",
+    "message",
+    "msg",
+    "error_description",
+    "error",
+    "description",
+)
+
+
+def http_date(text: str | None) -> datetime | None:
+    """An HTTP date as UTC; None if there is none, or it is unreadable."""
+    try:
+        moment = parsedate_to_datetime(text) if text else None
+        return moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that `Retry-After` asks for, given as a number or as a date; None if it does not say."""
+    text = headers.get("Retry-After")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment = http_date(text)
+        if moment is None:
+            return None
+        seconds = (moment - (http_date(headers.get("Date")) or times.now())).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def parse_json(where: str, body: bytes) -> Any:
+    """The body as JSON.
+
+    Raises:
+        MalformedResponseError: it is cut off, HTML, nested too deeply, or anything else.
+    """
+    try:
+        return json.loads(body)
+    except ValueError:
+        kind = "HTML" if body.lstrip()[:1] == b"<" else "no valid JSON"
+        raise MalformedResponseError(where, f"{kind} of {len(body)} bytes") from None
+    except RecursionError:
+        raise MalformedResponseError(where, "JSON nested too deeply") from None
+
+
+def error_of(
+    where: str, status: int, headers: Mapping[str, str], body: bytes
+) -> SourceError | None:
+    """The error that an answer means; None for 200 and 206.
+
+    HTML that comes with "not found" is the word of something in between, and believed to be temporary.
+    """
+    if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        return None
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitedError(where, retry_after(headers))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        seconds = retry_after(headers)
+        if seconds is not None:
+            return RateLimitedError(where, seconds)
+        return SourceUnavailableError(where, f"status {status}")
+    if status < HTTPStatus.BAD_REQUEST:
+        return MalformedResponseError(where, f"status {status}")
+    if status == HTTPStatus.NOT_FOUND and body.lstrip()[:1] == b"<":
+        return MalformedResponseError(where, "status 404 with HTML")
+    return RequestRejectedError(where, status, detail(body))
+
+
+def detail(body: bytes) -> str:
+    """The useful part of an error body in one line, whatever its form; never more than 300 characters."""
+    try:
+        words = _words(json.loads(body))
+    except (ValueError, RecursionError):
+        words = [] if body.lstrip()[:1] == b"<" else [body.decode("utf-8", "replace")]
+    line = "".join(c if c.isprintable() else " " for c in "; ".join(words))
+    return " ".join(line.split())[:_MAX_DETAIL] or "no reason given"
+
+
+def _words(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [word for item in value[:5] for word in _words(item)]
+    if not isinstance(value, dict):
+        return []
+    said = next((words for key in _DETAIL_KEYS if (words := _words(value.get(key)))), [])
+    place = [item for item in _list(value.get("loc")) if isinstance(item, str)]
+    code = value.get("code")
+    prefix = "/".join(place) or (code if isinstance(code, str) else "")
+    return [f"{prefix}: {', '.join(said)}"] if prefix and said else said
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

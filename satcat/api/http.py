@@ -1,0 +1,349 @@
+"""HTTP as a good guest: few connections, bounded waits, retries that end, and every failure as one of satcat's errors.
+
+Redirects stay on their host; the `Authorization` header never leaves it. `~/.netrc` plays no part: an entry there would
+silently replace a bearer token (requests does that). Proxies are taken from the environment, but not for this machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import Any, Generic, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from satcat.api import answers
+from satcat.errors import (
+    MalformedResponseError,
+    RateLimitedError,
+    SourceError,
+    SourceUnavailableError,
+    StaleResponseError,
+)
+
+logger = logging.getLogger("satcat")
+
+ValueT = TypeVar("ValueT")
+
+CONNECTIONS = 4
+_TIMEOUT = (10.0, 120.0)  # to connect, and between two reads, in seconds
+_BODY_SECONDS = 600.0
+_MAX_BODY = 200_000_000
+_MAX_REDIRECTS = 5
+_STALE = timedelta(minutes=5)
+_CHUNK = 65_536
+_TICK = 0.2  # seconds between looks at whether to stop
+
+
+class Anonymous(AuthBase):
+    """No credentials, not even those of ~/.netrc."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class Bearer(AuthBase):
+    """An access token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a request is sent, and how many seconds lie between."""
+
+    attempts: int = 6
+    first_wait: float = 1.0
+    longest_wait: float = 120.0
+
+    def wait(self, failures: int, error: SourceError, chance: float) -> float | None:
+        """Seconds to wait after so many failures; None: give up. `chance` is from 0 to 1.
+
+        What the source asks for (`Retry-After`) is the least, capped; else twice as long each time. The chance keeps
+        several connections from coming back all at once.
+        """
+        if not error.retryable or failures >= self.attempts:
+            return None
+        own = self.first_wait * 2.0 ** (failures - 1) * (0.5 + chance / 2)
+        asked = error.retry_after or 0.0 if isinstance(error, RateLimitedError) else 0.0
+        return min(max(own, asked), self.longest_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[ValueT]):
+    """What was read from one answer, and the source's clock when it was sent (HTTP `Date`)."""
+
+    value: ValueT
+    server_time: datetime | None
+
+
+def no_word(seconds: float, error: SourceError) -> None:
+    """Say nothing about waiting."""
+
+
+class HttpClient:
+    """At most `connections` requests at once, over all threads that share the client.
+
+    Setting `stop` makes every request of any thread that waits, or is about to be sent, raise KeyboardInterrupt.
+    `on_wait` is told before each wait how long it is, and why.
+    """
+
+    def __init__(
+        self,
+        connections: int = CONNECTIONS,
+        *,
+        user_agent: str = "satcat",
+        retries: Retries | None = None,
+        stop: threading.Event | None = None,
+        on_wait: Callable[[float, SourceError], None] = no_word,
+    ) -> None:
+        self.stop = stop or threading.Event()
+        self.on_wait = on_wait
+        self.requests_sent = 0
+        self._retries = retries or Retries()
+        self._slots = threading.BoundedSemaphore(connections)
+        self._lock = threading.Lock()
+        self._newest: dict[str, datetime] = {}
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = user_agent
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The newest clock that any source has told."""
+        with self._lock:
+            return max(self._newest.values(), default=None)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def get(
+        self, url: str, params: Sequence[tuple[str, str]], read: Callable[[Any], ValueT]
+    ) -> Reply[ValueT]:
+        """Ask for JSON, again and again if need be; `read` makes the value of it, and may raise SourceError.
+
+        Raises:
+            SourceError: what the last attempt came to.
+        """
+
+        def once() -> Reply[ValueT]:
+            with self._exchange("GET", url, params=params) as response:
+                body = self._body(response)
+            self._refuse(response, body)
+            moment = self._date(response)
+            return Reply(read(answers.parse_json(host_of(url), body)), moment)
+
+        return self.retrying(once)
+
+    def post(self, url: str, form: Mapping[str, str]) -> Any:
+        """Send a form and give the JSON of the answer; sent again only if the source says "not now".
+
+        Raises:
+            SourceError: RequestRejectedError for what the source refuses.
+        """
+
+        def once() -> Any:
+            try:
+                with self._exchange("POST", url, form=form) as response:
+                    body = self._body(response)
+            except (
+                SourceError
+            ) as error:  # it may have arrived all the same, so it is not sent again
+                return error
+            self._refuse(response, body)
+            return answers.parse_json(host_of(url), body)
+
+        result = self.retrying(once)
+        if isinstance(result, SourceError):
+            raise result
+        return result
+
+    @contextmanager
+    def stream(
+        self, url: str, *, headers: Mapping[str, str], auth: AuthBase
+    ) -> Iterator[requests.Response]:
+        """Ask once for bytes; the answer may have any status, and its body is still to be read.
+
+        Redirects to another host are followed, without `Authorization`.
+        """
+        with self._exchange("GET", url, headers=headers, auth=auth, leave=True) as response:
+            yield response
+
+    def retrying(self, once: Callable[[], ValueT]) -> ValueT:
+        """Do something again as long as it fails in a way that may pass."""
+        failures = 0
+        while True:
+            try:
+                return once()
+            except SourceError as error:
+                failures += 1
+                seconds = self._retries.wait(failures, error, random.random())  # noqa: S311
+                if seconds is None:
+                    raise
+                reason = error
+            logger.debug("waiting %.1f s: %s", seconds, reason)
+            self.on_wait(seconds, reason)
+            self._wait(seconds)
+
+    def _wait(self, seconds: float = 0) -> None:
+        """Wait, or only look, unless all is to stop."""
+        if self.stop.wait(seconds):
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        while not self._slots.acquire(timeout=_TICK):
+            self._wait()
+        try:
+            self._wait()
+            yield
+        finally:
+            self._slots.release()
+
+    @contextmanager
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: AuthBase | None = None,
+        leave: bool = False,
+    ) -> Iterator[requests.Response]:
+        """One request and what its redirects lead to; a redirect of a form, or to elsewhere, is refused."""
+        request = requests.Request(
+            method, url, params=list(params), data=form, headers=headers, auth=auth or Anonymous()
+        )
+        with self._slot(), source_errors(host_of(url)):
+            for _ in range(_MAX_REDIRECTS):
+                response = self._send(request)
+                try:
+                    target = response.headers.get("Location") if response.is_redirect else None
+                    if target is None:
+                        yield response
+                        return
+                    request = _redirected(request, urljoin(response.url, target), leave=leave)
+                finally:
+                    response.close()
+        raise MalformedResponseError(host_of(url), "it redirects in a circle")
+
+    def _send(self, request: requests.Request) -> requests.Response:
+        prepared = self._session.prepare_request(request)
+        url = prepared.url or ""
+        # a link that a source made may hold a signature, what we asked for does not
+        logger.debug("%s %s", request.method, url if request.params else url.partition("?")[0])
+        with self._lock:
+            self.requests_sent += 1
+        host = urlsplit(url).hostname or ""
+        direct = {"no_proxy": host} if _is_this_machine(host) else {}
+        settings = self._session.merge_environment_settings(url, direct, True, None, None)
+        return self._session.send(prepared, allow_redirects=False, timeout=_TIMEOUT, **settings)
+
+    def _body(self, response: requests.Response) -> bytes:
+        """The whole body, if it is of a sane size and comes in time."""
+        where = host_of(response.url)
+        body = bytearray()
+        deadline = time.monotonic() + _BODY_SECONDS
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            self._wait()
+            if len(body) > _MAX_BODY:
+                raise MalformedResponseError(where, f"more than {_MAX_BODY} bytes")
+            if time.monotonic() > deadline:
+                raise SourceUnavailableError(where, f"not done after {_BODY_SECONDS:.0f} s")
+        return bytes(body)
+
+    def _refuse(self, response: requests.Response, body: bytes) -> None:
+        where = host_of(response.url)
+        error = answers.error_of(where, response.status_code, response.headers, body)
+        if error is not None:
+            raise error
+
+    def _date(self, response: requests.Response) -> datetime | None:
+        """The clock of the answer; one much older than another answer's comes from an outdated cache."""
+        where = host_of(response.url)
+        moment = answers.http_date(response.headers.get("Date"))
+        if moment is None:
+            return None
+        with self._lock:
+            newest = self._newest.setdefault(where, moment)
+            self._newest[where] = max(newest, moment)
+        if moment < newest - _STALE:
+            raise StaleResponseError(where, f"it is from {moment}, another was from {newest}")
+        return moment
+
+
+def host_of(url: str) -> str:
+    """The host that a URL names, with its port: how errors call a source."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _redirected(request: requests.Request, url: str, *, leave: bool) -> requests.Request:
+    old, new = urlsplit(request.url or ""), urlsplit(url)
+    stays = (old.scheme, old.netloc) == (new.scheme, new.netloc)
+    downgraded = old.scheme == "https" and new.scheme != "https"
+    if request.method != "GET" or downgraded or not (stays or leave) or not new.netloc:
+        raise MalformedResponseError(old.netloc, f"it redirects to {host_of(url) or 'nowhere'}")
+    auth = request.auth if stays else Anonymous()
+    return requests.Request("GET", url, headers=request.headers, auth=auth)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def source_errors(where: str) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into satcat's errors, without their long texts."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        refused = SourceUnavailableError(where, f"no secure connection: {_reason(error)}")
+        refused.retryable = False
+        raise refused from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise SourceUnavailableError(where, "no answer in time") from error
+    except (
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.ContentDecodingError,
+        urllib3.exceptions.ProtocolError,
+    ) as error:
+        raise MalformedResponseError(where, "the answer was cut short") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise SourceUnavailableError(where, _reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, the deepest cause of it all."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return "the connection failed"

@@ -1,0 +1,133 @@
+"""The bytes of one product, from CDSE's download host.
+
+Recorded error codes: 401 DAT-ZIP-604 no token, 109 token expired, 609 token of another audience; 429 DAT-ZIP-100 more than
+four connections; 422 DAT-ZIP-111 no such form of id. What is answered for an archived product is not recorded: any refusal
+that says "offline" counts as that, and so does 202, by which the older service announced an order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import requests
+
+from satcat.api import answers
+from satcat.api.auth import TokenProvider
+from satcat.api.http import Bearer, HttpClient, host_of, source_errors
+from satcat.errors import (
+    CredentialsError,
+    MalformedResponseError,
+    ProductGoneError,
+    ProductOfflineError,
+    RequestRejectedError,
+)
+
+_MAX_ERROR_BODY = 65_536
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
+_FILENAME = re.compile(r"""filename=(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class HttpAnswer:
+    """An answer on its way; see `satcat.api.base.Answer`."""
+
+    response: requests.Response = field(repr=False)
+    size: int | None
+    start: int
+    etag: str | None
+    filename: str | None
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the body as it was sent, in pieces of about `size` bytes.
+
+        Raises:
+            SourceError: the connection broke, or the body ended before its promised length.
+        """
+        with source_errors(host_of(self.response.url)):
+            yield from self.response.raw.stream(size, decode_content=False)
+
+
+@contextmanager
+def open_bytes(
+    http: HttpClient, tokens: TokenProvider, url: str, name: str, *, start: int, etag: str | None
+) -> Iterator[HttpAnswer]:
+    """Ask for the product's bytes; a token that is refused is renewed once, a refused range is given up.
+
+    Raises:
+        RateLimitedError: too many connections of this account: wait.
+        ProductOfflineError, ProductGoneError: it cannot be had, or not now.
+        CredentialsError: the token was refused twice.
+        SourceError: anything else.
+    """
+    token = tokens.token()
+    renewed = False
+    while True:
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if etag:
+                headers["If-Range"] = etag
+        with http.stream(url, headers=headers, auth=Bearer(token)) as response:
+            status = response.status_code
+            if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+                start = 0
+                continue
+            if status != HTTPStatus.UNAUTHORIZED or renewed:
+                _refuse(response, name)
+                yield _answer(response, start)
+                return
+        tokens.invalidate(token)
+        token, renewed = tokens.token(), True
+
+
+def _refuse(response: requests.Response, name: str) -> None:
+    status = response.status_code
+    if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        return
+    where = host_of(response.url)
+    body = response.raw.read(_MAX_ERROR_BODY, decode_content=True)
+    if status == HTTPStatus.ACCEPTED:
+        raise ProductOfflineError(f"{name}: it is archived; order it at the source first")
+    error = answers.error_of(where, status, response.headers, body)
+    if not isinstance(error, RequestRejectedError):
+        raise error or MalformedResponseError(where, f"status {status}")
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise CredentialsError(f"{where} refused the access token ({error.detail})")
+    if "offline" in error.detail.lower():
+        raise ProductOfflineError(
+            f"{name}: it is archived ({error.detail}); order it at the source first"
+        )
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        raise ProductGoneError(f"{name}: {where} no longer has it ({error.detail})")
+    raise error
+
+
+def _answer(response: requests.Response, start: int) -> HttpAnswer:
+    where, headers = host_of(response.url), response.headers
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise MalformedResponseError(where, f"the file came as {headers['Content-Encoding']}")
+    length = _number(headers.get("Content-Length"))
+    first, size = 0, length
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        if match is None or int(match[1]) != start:
+            raise MalformedResponseError(
+                where, f"bytes from {start} on were asked for, others came"
+            )
+        first, size = start, _number(match[3])
+        if length is not None and length != int(match[2]) - first + 1:
+            raise MalformedResponseError(where, "the range and the length of the answer differ")
+    return HttpAnswer(response, size, first, headers.get("ETag"), _filename(headers))
+
+
+def _filename(headers: requests.structures.CaseInsensitiveDict[str]) -> str | None:
+    match = _FILENAME.search(headers.get("Content-Disposition", ""))
+    return (match[1] or match[2]) if match else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else None

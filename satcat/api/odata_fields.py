@@ -1,0 +1,147 @@
+"""Single values of OData records, read or refused. Pure; whatever JSON holds, nothing here raises."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from satcat import times
+from satcat.errors import TimeError
+from satcat.products import AttributeValue
+
+ValueT = TypeVar("ValueT")
+
+#: Longer text is cut.
+MAX_TEXT = 10_000
+_MAX_INTEGER = 2**63 - 1
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+#: How many hexadecimal digits each checksum has.
+_CHECKSUMS = {"MD5": 32, "BLAKE3": 64}
+_HEXADECIMAL = re.compile("[0-9a-f]+", re.ASCII)
+
+
+class Reader:
+    """Reads the fields of one record; what is unreadable is remembered raw, with a warning."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.unreadable: dict[str, AttributeValue] = {}
+        self.warnings: list[str] = []
+
+    def warn(self, what: str) -> None:
+        """Add one line about this record."""
+        self.warnings.append(f"{self.id}: {what}")
+
+    def read(
+        self, fields: Mapping[str, Any], key: str, how: Callable[[Any], ValueT | None]
+    ) -> ValueT | None:
+        """The field's value. None and no word if it is missing, null or ""; None and kept raw if unreadable."""
+        value = fields.get(key)
+        if value is None or value == "":
+            return None
+        found = how(value)
+        if found is None:
+            self.keep(key, value)
+        return found
+
+    def keep(self, key: str, value: object) -> None:
+        """Remember a value that could not be read, under its OData name."""
+        self.unreadable[key] = scalar(value)
+        self.warn(f"{key} is unreadable: {storable(repr(value)[:80])}")
+
+
+def storable(text: str, limit: int = MAX_TEXT) -> str:
+    """The text as every database takes it: no NUL, no lone surrogate, not too long."""
+    text = text[:limit]
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def scalar(value: object) -> AttributeValue:
+    """A JSON value as an attribute may hold it; what is nested, not finite or beyond 64 bits becomes text."""
+    match value:
+        case str():
+            return storable(value)
+        case bool() | None:
+            return value
+        case int() if -_MAX_INTEGER <= value <= _MAX_INTEGER:
+            return value
+        case float() if math.isfinite(value):
+            return value
+    try:
+        return storable(json.dumps(value, ensure_ascii=False))
+    except (RecursionError, ValueError, TypeError):
+        return "(not printable as JSON)"
+
+
+def instant(value: object) -> datetime | None:
+    """An instant, in whatever form CDSE has written it."""
+    try:
+        return times.parse(value) if isinstance(value, str) else None
+    except TimeError:
+        return None
+
+
+def text(value: object) -> str | None:
+    """Any text that is not blank."""
+    return storable(value) if isinstance(value, str) and value.strip() else None
+
+
+def boolean(value: object) -> bool | None:
+    """True or false, not 1 or "true"."""
+    return value if isinstance(value, bool) else None
+
+
+def integer(value: object, most: int = _MAX_INTEGER) -> int | None:
+    """A whole number from 0 to `most`, also as text or as 2.0."""
+    match value:
+        case bool():
+            return None
+        case int():
+            number = value
+        case float() if value.is_integer():
+            number = int(value)
+        case str() if value.isascii() and value.isdecimal() and len(value) < 20:
+            number = int(value)
+        case _:
+            return None
+    return number if 0 <= number <= most else None
+
+
+def size(value: object) -> int | None:
+    """A size in bytes. CDSE's 0 means unknown, and stays 0 here."""
+    return integer(value) if isinstance(value, int) else None
+
+
+def finite(value: object) -> float | None:
+    """A finite number, also as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def checksums(reader: Reader, value: object) -> tuple[str | None, str | None]:
+    """MD5 and BLAKE3 in lower case. `[]`, `[{}]`, "N/A" and zeros mean that there is none (seen in the wild)."""
+    found: dict[str, str] = {}
+    for item in value if isinstance(value, list) else []:
+        if not isinstance(item, dict):
+            continue
+        algorithm, digest = item.get("Algorithm"), item.get("Value")
+        if algorithm not in ("MD5", "BLAKE3") or not isinstance(digest, str):
+            continue
+        digest = digest.lower()
+        if not digest.strip("0") or digest == "n/a":
+            continue
+        if len(digest) == _CHECKSUMS[algorithm] and _HEXADECIMAL.fullmatch(digest):
+            found[algorithm] = digest
+        else:
+            reader.keep("Checksum", value)
+    return found.get("MD5"), found.get("BLAKE3")

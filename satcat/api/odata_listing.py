@@ -1,0 +1,142 @@
+"""Listings of an OData catalogue: how they are asked for, and how their answers become checked pages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from satcat import times
+from satcat.api import listing, odata_filter, odata_parse
+from satcat.api.base import Page, Reject
+from satcat.api.http import HttpClient, host_of
+from satcat.api.listing import Batch, Entry, Request, Walk
+from satcat.api.odata_parse import Parsed
+from satcat.errors import MalformedResponseError
+from satcat.times import Interval
+
+RowT = TypeVar("RowT")
+ValueT = TypeVar("ValueT")
+
+_LINKS = ("@odata.nextLink", "@OData.nextLink")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[RowT]):
+    """Which records of an entity set, and what of each.
+
+    Attributes:
+        url: the entity set.
+        clauses: the fixed part of `$filter`.
+        parse: reads one record.
+        select: the fields to ask for, beside the date that orders the listing; None for all.
+        expand: whether to ask for attributes.
+    """
+
+    http: HttpClient
+    url: str
+    clauses: list[str]
+    parse: Callable[[object], Parsed[RowT]]
+    select: tuple[str, ...] | None = None
+    expand: bool = False
+
+    def pages(
+        self,
+        key: str,
+        other: str,
+        interval: Interval | None,
+        *,
+        count: bool = False,
+        remember: bool = False,
+    ) -> Iterator[Page[RowT]]:
+        """Walk through the listing by one date; see `listing.Walk`. No interval: one page without rows."""
+        if interval is None:
+            return iter([Page[RowT]([], last=True)])
+        walk = Walk(
+            self.fetch, host_of(self.url),
+            key=key, other=other, interval=interval, count=count, remember=remember,
+        )  # fmt: skip
+        return walk.pages()
+
+    def fetch(self, request: Request) -> Batch[RowT]:
+        """Bring one page, asking again while it cannot be true."""
+
+        def read(body: Any) -> Batch[RowT]:
+            batch = Batch(
+                [self._entry(record, request.key) for record in self._records(body)],
+                linked=any(body.get(link) for link in _LINKS),
+                count=self._count(body) if request.count else None,
+            )
+            listing.check(request, batch, host_of(self.url))
+            return batch
+
+        reply = self.http.get(self.url, self._params(request), read)
+        return replace(reply.value, server_time=reply.server_time)
+
+    def count(self, request: Request) -> int:
+        """How many records the source counts."""
+        params = self._params(replace(request, count=True))
+        return self.http.get(self.url, params, self._count).value
+
+    def ends(self, request: Request) -> Interval | None:
+        """The first value of the key and just past the last; None without records."""
+        dates = []
+        for direction in ("asc", "desc"):
+            params = self._params(request, direction)
+            records = self.http.get(self.url, params, self._records).value
+            dates += [odata_parse.date_of(record, request.key) for record in records]
+        known = [date for date in dates if date is not None]
+        return Interval(min(known), max(known) + times.MICROSECOND) if known else None
+
+    def clock(self, request: Request) -> datetime | None:
+        """The source's clock when it answered this."""
+        return self.http.get(self.url, self._params(request), self._records).server_time
+
+    def _params(self, request: Request, direction: str = "asc") -> list[tuple[str, str]]:
+        clauses = [
+            *self.clauses,
+            *(odata_filter.instant_clause(*instant) for instant in request.instants),
+            *odata_filter.interval_clauses(request.key, request.interval),
+        ]
+        params = [
+            ("$filter", " and ".join(clauses)),
+            ("$orderby", f"{request.key} {direction}"),
+            ("$top", str(listing.PAGE_SIZE)),
+        ]
+        if request.skip:
+            params.append(("$skip", str(request.skip)))
+        if request.count:
+            params.append(("$count", "True"))
+        if self.select is not None:
+            params.append(
+                ("$select", ",".join(_distinct(*self.select, request.key.partition("/")[0])))
+            )
+        if self.expand:
+            params.append(("$expand", "Attributes"))
+        return params
+
+    def _entry(self, record: object, key: str) -> Entry[RowT]:
+        parsed = self.parse(record)
+        id = record.get("Id") if isinstance(record, dict) else None
+        if isinstance(parsed.row, Reject) and parsed.row.id is None:
+            id = hashlib.sha256(parsed.row.raw.encode()).hexdigest()
+        return Entry(str(id), odata_parse.date_of(record, key), parsed.row, parsed.warnings)
+
+    def _records(self, body: Any) -> list[Any]:
+        records = body.get("value") if isinstance(body, dict) else None
+        if not isinstance(records, list):
+            raise MalformedResponseError(host_of(self.url), "no list of records in it")
+        return records
+
+    def _count(self, body: Any) -> int:
+        self._records(body)
+        number = body.get("@odata.count")
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise MalformedResponseError(host_of(self.url), "no count of records in it")
+        return number
+
+
+def _distinct(*names: str) -> list[str]:
+    return list(dict.fromkeys(names))

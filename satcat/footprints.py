@@ -44,7 +44,8 @@ _KINDS = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "Mu
 # One keyword and then numbers: no NaN, and no nested collections, which overrun the stack of GEOS's
 # reader.
 _WKT = re.compile(
-    r"(?:SRID=(\d{1,9});\s*)?((?:MULTI)?(?:POINT|LINESTRING|POLYGON)(?:\s+(?:ZM|Z|M))?\s*\([-+.\dE,()\s]*\))",
+    r"(?:SRID=(\d{1,9});\s*)?"
+    r"((?:MULTI)?(?:POINT|LINESTRING|POLYGON)(?:\s+(?:ZM|Z|M))?\s*\([-+.\dE,()\s]*\))",
     re.IGNORECASE | re.ASCII,
 )
 _ODATA = re.compile(r"geography'(.*)'", re.IGNORECASE | re.DOTALL)
@@ -234,7 +235,8 @@ def area_km2(geometry: BaseGeometry) -> float:
 def equal_area(geometry: Any) -> Any:
     """Geometries (one, or an array) in a cylindrical equal-area projection of the ellipsoid, in km.
 
-    Edges, straight in lon/lat, are followed in pieces of at most 0.1°, which keeps areas to some 10 ppm.
+    Edges, straight in lon/lat, are followed in pieces of at most 0.1°, which keeps areas
+    within some 10 ppm.
     Snyder, "Map Projections: A Working Manual" (1987), equations 10-14 and 10-15 with 3-12.
     """
     return shapely.transform(shapely.segmentize(geometry, 0.1), _to_equal_area)

@@ -231,7 +231,7 @@ def _engine(path: Path) -> Engine:
             None  # SQLAlchemy's "begin" below says when a transaction starts
         )
         _set_pragmas(connection, wal_is_safe=wal_is_safe)
-        _register_functions(connection)
+        register_functions(connection)
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
@@ -262,7 +262,9 @@ def _set_pragmas(connection: sqlite3.Connection, *, wal_is_safe: bool) -> None:
     )
 
 
-def _register_functions(connection: sqlite3.Connection) -> None:
+def register_functions(connection: sqlite3.Connection) -> None:
+    """Give a connection `ST_Intersects(footprint, area)`, both WKB, as PostGIS has it."""
+
     def intersects(footprint: bytes | None, area: bytes) -> bool | None:
         from satcat import footprints
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from satcat.downloads.progress import DownloadProgress
     from satcat.products import SatelliteImage
     from satcat.sync.report import SyncProgress
 
+#: Outcomes of a download that leave the person without the file.
+FAILED = ("failed", "bad_at_source", "offline", "gone")
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 30.0
 
@@ -40,12 +41,12 @@ class SyncBar:
     """A bar for what is going on now."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def begin(self, label: str, total: int | None, unit: str = "products") -> None:
         """Start a new bar in the place of the old one."""
         self.end()
-        self._bar = tqdm(
+        self._bar = tqdm[Any](
             desc=label, total=total, unit=f" {unit}", leave=False, dynamic_ncols=True, smoothing=0.1
         )
 
@@ -107,3 +108,104 @@ class SyncLines:
 
     def end(self) -> None:
         """Nothing is open."""
+
+
+class DownloadWatch:
+    """Notes what came of each product; the base of what shows it. Called from several threads at once."""
+
+    def __init__(self) -> None:
+        self.failed: dict[str, str] = {}
+        self.lock = threading.RLock()
+
+    def started(self, product: SatelliteImage, total: int | None) -> None:
+        """A product's turn has come."""
+
+    def advanced(self, product: SatelliteImage, done: int) -> None:
+        """So many bytes of it are here."""
+
+    def finished(self, product: SatelliteImage, outcome: str) -> None:
+        """Its turn is over."""
+        with self.lock:
+            if outcome in FAILED:
+                self.failed[product.id] = outcome
+            else:
+                self.failed.pop(product.id, None)
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+def of_downloads(*, quiet: bool, files: int | None, size: int | None) -> DownloadWatch:
+    """What watches a run of downloads.
+
+    Args:
+        files, size: how many files, and bytes, it is going to be; None if nobody knows.
+    """
+    if quiet:
+        return DownloadWatch()
+    return DownloadBars(files, size) if sys.stderr.isatty() else DownloadLines()
+
+
+class DownloadLines(DownloadWatch):
+    """A line for each file."""
+
+    def finished(self, product: SatelliteImage, outcome: str) -> None:
+        """Say what came of it."""
+        super().finished(product, outcome)
+        with self.lock:
+            print(f"{outcome}: {product.name}", file=sys.stderr, flush=True)
+
+
+class DownloadBars(DownloadWatch):
+    """A bar for all, and one for each file that is being fetched."""
+
+    def __init__(self, files: int | None, size: int | None) -> None:
+        super().__init__()
+        what = "all" if files is None else f"{files:,} file{'' if files == 1 else 's'}"
+        self._all = _bytes_bar(what, size, position=0)
+        self._bars: dict[str, tqdm[Any]] = {}
+
+    def started(self, product: SatelliteImage, total: int | None) -> None:
+        """Add its bar, on the first free line."""
+        with self.lock:
+            taken = {-bar.pos for bar in self._bars.values()} | {
+                bar.pos for bar in self._bars.values()
+            }
+            position = next(n for n in range(1, len(taken) + 2) if n not in taken)
+            self._bars[product.id] = _bytes_bar(product.name, total, position=position)
+
+    def advanced(self, product: SatelliteImage, done: int) -> None:
+        """Move its bar, and that of all."""
+        with self.lock:
+            bar = self._bars.get(product.id)
+            if bar is not None:
+                self._all.update(done - bar.n)
+                bar.update(done - bar.n)
+
+    def finished(self, product: SatelliteImage, outcome: str) -> None:
+        """Take its bar away; a file that was here already counts as fetched."""
+        super().finished(product, outcome)
+        with self.lock:
+            bar = self._bars.pop(product.id, None)
+            if bar is None:
+                return
+            if outcome == "done" and bar.total is not None:
+                self._all.update(bar.total - bar.n)
+            bar.close()
+            if outcome in FAILED:
+                write(f"{outcome}: {product.name}")
+
+    def end(self) -> None:
+        """Leave the bar of all as it ended."""
+        with self.lock:
+            for bar in self._bars.values():
+                bar.close()
+            self._bars.clear()
+            self._all.close()
+
+
+def _bytes_bar(label: str, total: int | None, *, position: int) -> tqdm[Any]:
+    return tqdm(
+        desc=label[:60], total=total, unit="B", unit_scale=True, position=position, leave=position == 0,
+        dynamic_ncols=True,
+    )  # fmt: skip

@@ -63,7 +63,7 @@ class SatcatGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 

@@ -177,9 +177,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
-        if "satcat.progress" in sys.modules:
-            from satcat import progress
-
+        progress = sys.modules.get("satcat.progress")  # loaded only where there are bars
+        if progress is not None:
             progress.write(text)
         else:
             click.echo(text, err=True)

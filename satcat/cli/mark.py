@@ -94,7 +94,7 @@ def _tell(settings: Settings, marked: Marked, *, dry_run: bool) -> None:
     size = wording.size(marked.bytes_total) + (
         f" and {marked.unknown_sizes:,} of unknown size" if marked.unknown_sizes else ""
     )
-    speed = f"about {wording.duration(seconds)} at {CONNECTIONS} × {RATE // 10**6} MB/s"
+    speed = f"about {wording.duration(max(1.0, seconds))} at {CONNECTIONS} × {RATE // 10**6} MB/s"
     did = "would mark" if dry_run else "marked"
     click.echo(
         f"{did} {wording.count(number, 'product')}" + (f" ({size}, {speed})" if number else "")

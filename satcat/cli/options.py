@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ONLINE = (
+_FILTERS = (
     click.option("--collection", metavar="NAME", help="SENTINEL-2; online it is required."),
     click.option("--product-type", metavar="TYPE", help="S2MSI2A."),
     click.option("--level", "processing_level", metavar="LEVEL", help="Processing level, L2A."),
@@ -42,8 +42,8 @@ _ONLINE = (
     click.option("--platform", metavar="NAME", help="S2A."),
     click.option("--published-since", metavar="TIME", help="Published on or after."),
     click.option("--online/--offline", default=None, help="At hand at the source, or in its archive."),
+    click.option("--where", metavar="SQL", help="Offline only: an SQL condition on the columns of products."),
 )  # fmt: skip
-_WHERE = click.option("--where", metavar="SQL", help="An SQL condition on the columns of products.")
 _NAMES = (
     "collection", "product_type", "processing_level", "tile_id", "start_date", "end_date", "cloud_cover", "bbox",
     "geometry", "point", "name", "contains", "relative_orbit", "orbit_direction", "platform", "published_since",
@@ -59,9 +59,10 @@ def filters(function: F) -> F:
         given = {name: kwargs.pop(name) for name in _NAMES}
         return function(*args, filters=filters_from(given), **kwargs)
 
-    for add in reversed((*_ONLINE, _WHERE)):
-        gathered = add(gathered)
-    return gathered  # type: ignore[return-value]
+    made: Any = gathered
+    for add in reversed(_FILTERS):
+        made = add(made)
+    return cast("F", made)
 
 
 def filters_from(given: dict[str, Any]) -> SearchFilters:

@@ -12,6 +12,7 @@ from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import tell
 from satcat.cli.output import Output, output
+from satcat.cli.table import Words
 from satcat.products import SatelliteImage
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 COLUMNS = [f.name for f in fields(SatelliteImage) if f.name != "footprint"]
 COLUMNS.insert(COLUMNS.index("attributes") + 1, "content_hash")
 IN_TABLE = ("sensing_start", "tile_id", "cloud_cover", "size_bytes", "online", "name")
+#: How a table words some of them.
+WORDS: dict[str, Words] = {"cloud_cover": "{:.1f}".format, "size_bytes": wording.size}
 
 
 @satcat_command(
@@ -53,6 +56,7 @@ IN_TABLE = ("sensing_start", "tile_id", "cloud_cover", "size_bytes", "online", "
 @click.pass_obj  # fmt: skip
 def command(
     settings: Settings,
+    /,
     *,
     filters: SearchFilters,
     out: Output,
@@ -72,7 +76,7 @@ def command(
         code = tell(settings, catalogue.survey(filters), strict=strict)
         with catalogue.database.read() as connection:
             found = select.iterate(connection, filters, **choice)
-            total = out.write(found, COLUMNS, get=getattr, in_table=IN_TABLE)
+            total = out.write(found, COLUMNS, get=getattr, in_table=IN_TABLE, words=WORDS)
     if total == 0 or out.format == "table":
         settings.say(wording.count(total, "product"))
     return code

@@ -40,7 +40,9 @@ def list_command(settings: Settings, *, status: tuple[str, ...], failed: bool, o
     wanted = {*status, *(marks.FAILED if failed else ())}
     with settings.open() as catalogue, catalogue.database.read() as connection:
         columns = _columns()
-        total = out.write(_rows(connection, wanted), columns, in_table=_SHOWN)
+        total = out.write(
+            _rows(connection, wanted), columns, in_table=_SHOWN, words={"size_bytes": wording.size}
+        )
         if total == 0 or out.format == "table":
             tallies = marks.counts(connection)
             said = [
@@ -99,4 +101,5 @@ def command(ctx: click.Context) -> None:
     Alone it is the same as `satcat queue list`.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_command, status=(), failed=False, out=Output())
+        with list_command.make_context("list", [], parent=ctx) as child:
+            list_command.invoke(child)

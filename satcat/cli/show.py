@@ -74,9 +74,8 @@ def _download(connection: Connection, product_id: str) -> str | None:
     ).first()
     if row is None:
         return None
-    return ", ".join(
-        str(part) for part in (row.status, row.path, row.verification, row.error) if part
-    )
+    checked = None if row.verification == "none" else f"checked by {row.verification}"
+    return ", ".join(part for part in (row.status, row.path, checked, row.error) if part)
 
 
 def _not_found(connection: Connection, which: str) -> str:

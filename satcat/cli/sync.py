@@ -76,7 +76,7 @@ def span(_ctx: click.Context, param: click.Parameter, value: str | None) -> time
 @click.option("--moved", is_flag=True, help="Accept that the catalogue's address has changed.")
 @click.pass_obj  # fmt: skip
 def command(
-    settings: Settings, *, filters: SearchFilters, scope: str | None, dry_run: bool, **how: Any
+    settings: Settings, /, *, filters: SearchFilters, scope: str | None, dry_run: bool, **how: Any
 ) -> int:
     """Mirror products of the source, and follow what changes there.
 

@@ -1,0 +1,112 @@
+"""`satcat download`: the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from satcat.cli import wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.errors import DownloadsFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from satcat.catalogue import Catalogue
+    from satcat.downloads.worker import DownloadReport
+
+
+@satcat_command(
+    exits=(1, 2, 3, 4, 5, 7),
+    example="""
+    export CDSE_USERNAME=me@example.org CDSE_PASSWORD=…
+    satcat download --out products
+    satcat download > failed.txt || satcat mark --ids failed.txt
+    """,
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("products"),
+    show_default=True,
+    help="Where files go.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 4),
+    default=4,
+    show_default=True,
+    help="Files at a time; all workers of a catalogue together never exceed 4.",
+)
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="At most N products.")
+@click.option(
+    "--follow", is_flag=True, help="Do not end: wait for new marks, and for a source that is down."
+)
+@click.pass_obj  # fmt: skip
+def command(settings: Settings, *, out: Path, workers: int, limit: int | None, follow: bool) -> int:
+    """Download what is marked, and check every file.
+
+    A file gets its name only when its size and its strongest published checksum are right. Interrupted downloads go on where
+    they stopped. Credentials come from CDSE_USERNAME, CDSE_PASSWORD and CDSE_TOTP, else from ~/.netrc. The ids of what
+    failed go to stdout, one a line, as `satcat mark --ids` reads them; the reasons to stderr.
+    """
+    from satcat import progress
+    from satcat.api.odata import ODataAPI
+
+    api = ODataAPI()
+    try:
+        with settings.open() as catalogue:
+            files, size = (None, None) if follow or limit else _expected(catalogue)
+            watch = progress.of_downloads(quiet=settings.quiet, files=files, size=size)
+            try:
+                report = catalogue.download(
+                    api, out=out, workers=workers, limit=limit, follow=follow, progress=watch
+                )
+            finally:
+                watch.end()
+            _tell(settings, report, out)
+            return _list_failed(settings, catalogue, watch.failed)
+    finally:
+        api.close()
+
+
+def _expected(catalogue: Catalogue) -> tuple[int, int]:
+    """Files and bytes that are queued."""
+    from satcat.downloads import marks
+
+    with catalogue.database.read() as connection:
+        queued = marks.counts(connection)["queued"]
+    return queued.rows, queued.bytes
+
+
+def _tell(settings: Settings, report: DownloadReport, out: Path) -> None:
+    rate = report.bytes / report.seconds if report.seconds else 0.0
+    parts = [f"{wording.count(report.done, 'file')} in {out}, checked"]
+    parts += [
+        f"{wording.size(report.bytes)} in {wording.duration(report.seconds)} ({wording.size(rate)}/s)"
+    ]
+    parts += [f"{report.failed:,} failed"] if report.failed else []
+    parts += [f"{report.skipped:,} skipped"] if report.skipped else []
+    settings.say("; ".join(parts))
+
+
+def _list_failed(settings: Settings, catalogue: Catalogue, failed: Iterable[str]) -> int:
+    """Print the ids of this run's failures, and why."""
+    from satcat.downloads import marks
+
+    ids = set(failed)
+    if not ids:
+        return 0
+    with catalogue.database.read() as connection:
+        for failure in marks.failures(connection):
+            if failure.product_id in ids:
+                reason = failure.error or "no reason given"
+                settings.say(f"{failure.status}: {failure.name or failure.product_id}: {reason}")
+                click.echo(failure.product_id)
+    settings.say("`satcat queue retry` tries them again")
+    return DownloadsFailedError.exit_code

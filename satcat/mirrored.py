@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 from satcat import times, vouching
 from satcat.conditions import is_one_of
 from satcat.filters import SearchFilters
-from satcat.models import sync_cursors, sync_rejects, sync_windows, tiles
-from satcat.sync import scopes
+from satcat.models import sync_rejects, sync_windows, tiles
+from satcat.sync import cursors, scopes
 from satcat.times import Interval
 from satcat.vouching import Kind
 
@@ -312,9 +312,9 @@ def _joined(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def _followed_to(connection: Connection, parts: list[_Slice]) -> datetime | None:
-    ids = sorted({part.scope.id for part in parts})
-    oldest = sa.select(sa.func.min(sync_cursors.c.position)).where(sync_cursors.c.scope_id.in_(ids))
-    return connection.scalar(oldest)
+    concerned = {part.scope.id: part.scope for part in parts}.values()
+    known = [cursors.followed_to(connection, scope) for scope in concerned]
+    return min((moment for moment in known if moment), default=None)
 
 
 def _rejects(
@@ -353,9 +353,9 @@ def _summaries(gaps: list[Gap]) -> Iterator[str]:
     for gap in gaps:
         key = (gap.reason, str(gap.kind or ""), str(gap.interval))
         alike.setdefault(key, []).extend([gap.tile] if gap.tile else [])
-    for (reason, kind, interval), tiles in alike.items():
+    for (reason, kind, interval), named in alike.items():
         yield ", ".join(
-            filter(None, (f"{reason}: {kind}".rstrip(": "), *_listed("tile", set(tiles)), interval))
+            filter(None, (f"{reason}: {kind}".rstrip(": "), *_listed("tile", set(named)), interval))
         )
 
 

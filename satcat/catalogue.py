@@ -1,0 +1,176 @@
+"""Catalogue: one object for all that Python code does with a local mirror.
+
+Each method is one transaction, and hands the work to the module that does it. Only `sync`, `verify` and `download` reach
+for the network, through the source that they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
+
+from satcat import select, times
+from satcat.conditions import check_where
+from satcat.database import Database
+from satcat.filters import SearchFilters
+from satcat.products import SatelliteImage, SearchResults
+
+if TYPE_CHECKING:
+    from satcat.api.base import SatelliteAPI
+    from satcat.downloads.marks import Marked, Which
+    from satcat.downloads.worker import DownloadReport
+    from satcat.mirrored import Survey
+    from satcat.readonly import Rows
+    from satcat.reports.coverage import TileCoverage
+    from satcat.reports.status import Status
+    from satcat.sync.report import SyncReport
+    from satcat.sync.scopes import Scope
+    from satcat.sync.verdict import VerifyReport
+
+#: Which products are meant: filters, or product ids (a search's results are as good).
+Selection: TypeAlias = SearchFilters | Iterable[str]
+
+
+class Catalogue:
+    """A local mirror, open. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(cls, where: str | Path = "satcat.db", *, create: bool = True) -> Self:
+        """Open the catalogue at a path; makes a new one where there is none, unless told not to.
+
+        Raises:
+            CatalogueError: there is none, or what is there cannot be used.
+        """
+        return cls(Database.open(where, create=create))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Looking: offline
+
+    def search(self, filters: SearchFilters, **choice: Unpack[select.Choice]) -> SearchResults:
+        """The products that match, by id, newest sensing first; `choice` as for `select.select_products`."""
+        with self.database.read() as connection:
+            return select.search(connection, filters, **choice)
+
+    def iter(
+        self, filters: SearchFilters, **choice: Unpack[select.Choice]
+    ) -> Iterator[SatelliteImage]:
+        """Yield what `search` gives, with only a few products in memory."""
+        with self.database.read() as connection:
+            yield from select.iterate(connection, filters, **choice)
+
+    def count(self, filters: SearchFilters) -> int:
+        """How many products match."""
+        with self.database.read() as connection:
+            return select.count(connection, filters)
+
+    def get(self, id_or_name: str) -> list[SatelliteImage]:
+        """The products of this id, name, or beginning of an id; see `select.find`."""
+        with self.database.read() as connection:
+            return select.find(connection, id_or_name)
+
+    def survey(self, filters: SearchFilters) -> Survey:
+        """What of this selection is not mirrored, or not finished, and how old the mirror is."""
+        from satcat import mirrored
+
+        with self.database.read() as connection:
+            return mirrored.survey(connection, filters)
+
+    def coverage(
+        self, filters: SearchFilters, by: Sequence[str] = ("tile",)
+    ) -> Iterator[TileCoverage]:
+        """Yield what there is of each tile, by tile; see `reports.coverage`."""
+        from satcat.reports import coverage
+
+        with self.database.read() as connection:
+            yield from coverage.coverage(connection, filters, by=by)
+
+    def scopes(self) -> list[Scope]:
+        """What is mirrored."""
+        from satcat.sync import scopes
+
+        with self.database.read() as connection:
+            return scopes.listing(connection)
+
+    def status(self) -> Status:
+        """How far each scope is, and what is in the queue."""
+        from satcat.reports import status
+
+        with self.database.read() as connection:
+            return status.status(connection)
+
+    def sql(self, statement: str) -> Rows:
+        """The rows of one reading SQL statement; see `readonly.query`."""
+        from satcat import readonly
+
+        return readonly.query(self.database.path, statement)
+
+    # Asking for downloads: offline
+
+    def mark(self, which: Selection, *, priority: int | None = None) -> Marked:
+        """Ask for downloads; those that failed, were cancelled or gone are asked for again."""
+        from satcat.downloads import marks
+
+        chosen = self._chosen(which)
+        with self.database.write() as connection:
+            return marks.mark(connection, chosen, priority=priority)
+
+    def unmark(self, which: Selection) -> int:
+        """Take back what has no file yet; returns how many."""
+        from satcat.downloads import marks
+
+        chosen = self._chosen(which)
+        with self.database.write() as connection:
+            return marks.unmark(connection, chosen)
+
+    # Meeting the source
+
+    def sync(
+        self, api: SatelliteAPI, filters: SearchFilters | None = None, **how: Any
+    ) -> SyncReport:
+        """Mirror what the filters say, or bring every scope up to date; `how` as for `sync.engine.sync`."""
+        from satcat.sync import engine
+
+        return engine.sync(self.database, api, filters, **how)
+
+    def verify(self, api: SatelliteAPI, **how: Any) -> VerifyReport:
+        """Compare with the source, window by window; `how` as for `sync.verify.verify`."""
+        from satcat.sync import verify
+
+        return verify.verify(self.database, api, **how)
+
+    def download(
+        self, api: SatelliteAPI, out: str | Path = "products", *, workers: int = 4, **how: Any
+    ) -> DownloadReport:
+        """Fetch what is marked into a folder, and check every file; `how` as for `downloads.worker.run`."""
+        from satcat.downloads import worker
+
+        how.setdefault("account", getattr(api, "account", None))
+        how.setdefault("on_reread", self._store_again)
+        return worker.run(self.database, api, Path(out), workers=workers, **how)
+
+    def _store_again(self, product: SatelliteImage) -> None:
+        """Hold what a download had to read again from the source."""
+        from satcat.sync import store
+
+        with self.database.write() as connection:
+            store.store(connection, [product], scope_id=None, at=times.now())
+
+    def _chosen(self, which: Selection) -> Which:
+        if not isinstance(which, SearchFilters):
+            return [which] if isinstance(which, str) else which
+        with self.database.read() as connection:
+            check_where(connection, which)
+        return select.select_products(which)

@@ -1,0 +1,69 @@
+"""SatelliteImageDownloader, as users of the `sat_download` library know it.
+
+Its searches there end after one page; here every page is read, and files are resumed, retried and verified.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from satcat.api.base import SatelliteAPI
+from satcat.api.filenames import final_name, marks
+from satcat.errors import CredentialsError, SatcatError
+from satcat.filters import SearchFilters
+from satcat.products import SatelliteImage, SearchResults
+
+logger = logging.getLogger("satcat")
+
+
+class SatelliteImageDownloader:
+    """Search a source and download from it, without a catalogue.
+
+    Args:
+        verbose: above 0, say of each file that it is there.
+    """
+
+    def __init__(self, api: SatelliteAPI, verbose: int = 0) -> None:
+        self.api = api
+        self.verbose = verbose
+
+    def search(self, filters: SearchFilters) -> SearchResults:
+        """Every product that matches, newest sensing first."""
+        return self.api.search(filters)
+
+    def bulk_search(self, filters: SearchFilters) -> SearchResults:
+        """The same as `search`."""
+        return self.api.bulk_search(filters)
+
+    def download(self, image_id: str, out_dir: str | Path, outname: str) -> Path:
+        """Fetch one product to exactly `out_dir/outname`; returns its path.
+
+        Raises:
+            SatcatError: it could not be fetched, or is not what the source promised.
+        """
+        folder = Path(out_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        return self.api.download(image_id, folder / outname, self.verbose)
+
+    def bulk_download(self, images: SearchResults, outdir: str | Path) -> list[Path | None]:
+        """Fetch products one after another; None stands for one that failed, and the log says why.
+
+        Raises:
+            CredentialsError: no further product could be fetched either.
+        """
+        taken: set[str] = set()
+        return [self._try(image, Path(outdir), taken) for image in images.values()]
+
+    def _try(self, image: SatelliteImage, folder: Path, taken: set[str]) -> Path | None:
+        outname = next(
+            n for mark in marks(image) if (n := final_name(image, mark=mark)) not in taken
+        )
+        taken.add(outname)
+        try:
+            return self.download(image.id, folder, outname)
+        except CredentialsError:
+            raise
+        except SatcatError as error:
+            logger.warning("%s: %s", image.name, error)
+            return None

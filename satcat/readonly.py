@@ -1,0 +1,120 @@
+"""People's own SQL on a catalogue: one statement, which can only read.
+
+The file is opened read-only, and SQLite asks `_authorise` about all that a statement is going to do, so that it can
+neither attach another file nor change a setting.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from satcat.database import register_functions
+from satcat.errors import CatalogueDamagedError, FilterError, SatcatError
+
+_READS = {
+    sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE,
+}  # fmt: skip
+_PRAGMAS = {
+    "compile_options", "foreign_key_list", "function_list", "index_info", "index_list", "index_xinfo",
+    "table_info", "table_list", "table_xinfo",
+}  # fmt: skip
+#: Pragmas that read without an argument and write with one.
+_SETTINGS = {
+    "application_id",
+    "freelist_count",
+    "journal_mode",
+    "page_count",
+    "page_size",
+    "user_version",
+}
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+class Rows:
+    """The rows of a statement, read as they are asked for. A context manager; reading to the end closes it too."""
+
+    def __init__(self, path: Path, statement: str) -> None:
+        self._path = path
+        self._connection = _open(path)
+        try:
+            cursor = self._connection.execute(statement)
+        except (sqlite3.Error, ValueError) as error:
+            self.close()
+            raise _named(path, error) from None
+        if cursor.description is None:
+            self.close()
+            raise FilterError("the SQL is no statement that gives rows: write a SELECT")
+        self.columns = [column[0] for column in cursor.description]
+        self.rows: Iterator[tuple[Any, ...]] = self._read(cursor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self.rows
+
+    def close(self) -> None:
+        """Read no further."""
+        self._connection.close()
+
+    def _read(self, cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+        try:
+            for row in cursor:  # noqa: UP028 - `yield from` would close the cursor, maybe after its connection
+                yield row
+        except sqlite3.Error as error:
+            raise _named(self._path, error) from None
+        finally:
+            self.close()
+
+
+def query(path: Path, statement: str) -> Rows:
+    """Run one reading statement.
+
+    Raises:
+        FilterError: the statement is wrong, is more than one, or would do more than read; SQLite says what.
+    """
+    return Rows(path, statement)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    where = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(where, uri=True, timeout=30, check_same_thread=False)
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    connection.execute("PRAGMA query_only = ON")
+    register_functions(connection)
+    # A virtual table prepares its own writing statements when it is first used, which would be refused.
+    virtual = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'"
+    for (name,) in connection.execute(virtual).fetchall():
+        quoted = name.replace('"', '""')
+        connection.execute(f'SELECT 1 FROM "{quoted}" LIMIT 0')
+    connection.set_authorizer(_authorise)
+    return connection
+
+
+def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    name = (first or "").lower()
+    if action in _READS and (second or "").lower() != "load_extension":
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_UPDATE and name == "sqlite_master":
+        return (
+            sqlite3.SQLITE_OK
+        )  # how SQLite makes json_each known; people's own UPDATE it refuses itself
+    if action == sqlite3.SQLITE_PRAGMA and (
+        name in _PRAGMAS or (name in _SETTINGS and second is None)
+    ):
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def _named(path: Path, error: Exception) -> SatcatError:
+    if getattr(error, "sqlite_errorname", "") in _DAMAGED:
+        return CatalogueDamagedError(str(path), str(error))
+    if "authoriz" in str(error) or "one statement at a time" in str(error):
+        return FilterError(f"the SQL is refused ({error}): give one statement that only reads")
+    return FilterError(f"the SQL cannot be run: {error}")

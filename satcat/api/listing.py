@@ -65,17 +65,15 @@ class Entry(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[RowT]):
-    """One page as the source gave it; `linked` tells whether it names a next one."""
+    """One page as the source gave it.
+
+    `more`: it is full, or names a next one. A full page proves nothing by itself: the link vanishes at the deepest skip.
+    """
 
     entries: list[Entry[RowT]]
-    linked: bool
+    more: bool
     server_time: datetime | None = None
     count: int | None = None
-
-    @property
-    def last(self) -> bool:
-        """Whether nothing follows. A full page proves nothing: the link vanishes at the deepest skip."""
-        return len(self.entries) < PAGE_SIZE and not self.linked
 
     @property
     def keys(self) -> list[datetime]:
@@ -100,9 +98,12 @@ def check(request: Request, batch: Batch[RowT], where: str) -> None:
     interval = Interval(tied, tied + times.MICROSECOND) if tied else request.interval
     if any(later < earlier for earlier, later in pairwise(keys)):
         raise MalformedResponseError(where, f"rows out of order by {request.key}")
+    ids = [entry.identity for entry in batch.entries if not isinstance(entry.row, Reject)]
+    if len(set(ids)) < len(ids):
+        raise MalformedResponseError(where, "a row twice in one page")
     if keys and (keys[0] not in interval or keys[-1] not in interval):
         raise MalformedResponseError(where, f"rows outside of {interval}, which was asked for")
-    if not batch.last and (not keys or (tied and len(batch.entries) < _LEAST_TIED)):
+    if batch.more and (not keys or (tied and len(batch.entries) < _LEAST_TIED)):
         raise MalformedResponseError(where, "a page that says there is more, and leads nowhere")
 
 
@@ -116,6 +117,7 @@ class Walk(Generic[RowT]):
         other: the date by which an instant is cut that has too many rows.
         interval: which rows, by the key.
         count: whether the first page shall tell how many rows there are.
+        max_skip: how many rows of one instant the source can skip.
         remember: drop rows that this walk has given before even if their date has changed since. Costs memory for
             each row; without it only the ids at one instant are held.
     """
@@ -130,7 +132,9 @@ class Walk(Generic[RowT]):
         interval: Interval,
         count: bool = False,
         remember: bool = False,
+        max_skip: int = MAX_SKIP,
     ) -> None:
+        self._max_skip = max_skip
         self._fetch, self._where, self._key, self._other = fetch, where, key, other
         self._interval, self._count, self._remember = interval, count, remember
         self._given: set[str] = set()
@@ -151,12 +155,12 @@ class Walk(Generic[RowT]):
         while True:
             batch = self._fetch(request)
             yield self._page(request, batch)
-            if batch.last:
+            if not batch.more:
                 return
             first, after = batch.keys[0], batch.keys[-1]
             if first == after:  # wholly one instant: get through it, then go on behind it
                 tie = Request(request.key, instants=(*request.instants, (request.key, first)))
-                yield from self._instant(tie, batch if len(batch.entries) >= PAGE_SIZE else None)
+                yield from self._instant(tie, batch if len(batch.entries) >= _LEAST_TIED else None)
                 after += times.MICROSECOND
             if end is not None and after >= end:
                 return
@@ -179,10 +183,10 @@ class Walk(Generic[RowT]):
         if batch is None:
             batch = self._fetch(request)
             yield self._page(request, batch)
-        while not batch.last:
+        while batch.more:
             anchor = batch.entries[-1].identity
             skip += len(batch.entries) - 1
-            if skip > MAX_SKIP:
+            if skip > self._max_skip:
                 yield from self._cut(request)
                 return True
             batch = self._fetch(replace(request, skip=skip))
@@ -194,7 +198,7 @@ class Walk(Generic[RowT]):
     def _cut(self, request: Request) -> Iterator[Page[RowT]]:
         """List the rows of one instant by the other date."""
         if len(request.instants) > 1:
-            raise ListingTooDenseError(times.to_text(request.instants[0][1]), MAX_SKIP)
+            raise ListingTooDenseError(times.to_text(request.instants[0][1]), self._max_skip)
         yield from self._by_key(Request(self._other, instants=request.instants))
 
     def _page(self, request: Request, batch: Batch[RowT]) -> Page[RowT]:
@@ -209,7 +213,7 @@ class Walk(Generic[RowT]):
             rows=[entry.row for entry in new if not isinstance(entry.row, Reject)],
             rejects=[entry.row for entry in new if isinstance(entry.row, Reject)],
             position=self._position,
-            last=outer and batch.last,
+            last=outer and not batch.more,
             server_time=batch.server_time,
             count=batch.count,
             warnings=[warning for entry in new for warning in entry.warnings],

@@ -64,9 +64,11 @@ class Listing(Generic[RowT]):
         """Bring one page, asking again while it cannot be true."""
 
         def read(body: Any) -> Batch[RowT]:
+            entries = [self._entry(record, request.key) for record in self._records(body)]
+            linked = any(body.get(link) for link in _LINKS)
             batch = Batch(
-                [self._entry(record, request.key) for record in self._records(body)],
-                linked=any(body.get(link) for link in _LINKS),
+                entries,
+                more=linked or len(entries) >= listing.PAGE_SIZE,
                 count=self._count(body) if request.count else None,
             )
             listing.check(request, batch, host_of(self.url))

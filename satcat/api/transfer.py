@@ -39,6 +39,8 @@ Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 
 _RANGE_NOT_SATISFIABLE = 416
+#: Bytes asked for at a time: larger pieces are hardly faster, and a slow one delays stopping.
+_PIECE = 1 << 18
 _MOST_WAITS = 30
 #: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
 _LARGEST_RATIO = 200
@@ -245,13 +247,16 @@ class _Transfer:
         self.failures = 0
         while True:
             stop_if(self.stop)
+            before = self.part.size
             try:
                 return self._attempt(product, size)
             except (SourceError, TruncatedError) as error:
-                if _rejects_range(error) and self.part.size:
-                    self.part.cut(0)
-                elif not error.retryable or isinstance(error, RateLimitedError):
+                refused = _refuses_range(error) and before > 0
+                if isinstance(error, RateLimitedError) or not (error.retryable or refused):
                     raise
+                unusable = isinstance(error, MalformedResponseError) and self.part.size == before
+                if refused or (unusable and self.failures):  # it cannot go on from where we are
+                    self.part.cut(0)
                 self.failures += 1
                 if self.failures >= self.patience.attempts:
                     raise
@@ -266,7 +271,7 @@ class _Transfer:
             promised = answer.size
             total = size if size is not None else promised
             self.on_progress(self.part.size, total)
-            for chunk in answer.chunks(CHUNK):
+            for chunk in answer.chunks(_PIECE):
                 stop_if(self.stop)
                 self._take(chunk, resumed=answer.start > 0)
                 self.on_progress(self.part.size, total)
@@ -333,7 +338,7 @@ def zip_is_whole(path: Path, name: str, stop: threading.Event | None = None) -> 
     return True
 
 
-def _rejects_range(error: Exception) -> bool:
+def _refuses_range(error: Exception) -> bool:
     return isinstance(error, RequestRejectedError) and error.status == _RANGE_NOT_SATISFIABLE
 
 

@@ -32,14 +32,13 @@ class Delivery:
         """
         username = self._accounts.username(headers.get("Authorization"))
         record = _product(view, id)
-        parts = packages.pieces(record)
         etag = f'"{packages.digests(record)[0]}"'
-        close = self._accounts.open_stream(username)
-        name = packages.delivered_name(record)
         start, stop, response = self._range(record, headers, etag)
-        stream = packages.chunks(parts, start, stop)
+        close = self._accounts.open_stream(username)
+        stream = packages.chunks(packages.pieces(record), start, stop)
         if record.corrupt:
             stream = packages.with_flaw(stream, record.size_bytes // 2 - start)
+        name = packages.delivered_name(record)
         kind = "application/octet-stream" if packages.is_single_file(record) else "application/zip"
         return Response(
             response.status,

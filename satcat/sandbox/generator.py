@@ -91,6 +91,7 @@ def _sentinel2(rng: random.Random, n: int, package_bytes: tuple[int, int]) -> It
                 record,
                 id=sentinel2.new_id(rng),
                 publication_date=record.publication_date + timedelta(hours=1),
+                modification_date=record.modification_date + timedelta(hours=1),
             )
 
 

@@ -29,6 +29,7 @@ _POOL_BYTES = 1_048_583
 _STEP = 1024
 _CHUNK = 1 << 16
 _ZIP_END = 22
+_UTF8 = 0x800
 _FOLDERS = (".SAFE", ".SEN3")
 # 1980-01-01, the first date a zip knows: packages do not depend on when they are made.
 _DOS_DATE = 0x21
@@ -93,7 +94,7 @@ def pieces(record: Record) -> list[memoryview]:
     offset = 0
     for file in contents:
         name = file.path.encode()
-        common = struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, _DOS_DATE, file.crc, file.size, file.size,
+        common = struct.pack("<HHHHHIIIHH", 20, _UTF8, 0, 0, _DOS_DATE, file.crc, file.size, file.size,
                              len(name), 0)  # fmt: skip
         head = b"PK\3\4" + common + name
         directory += (
@@ -194,7 +195,7 @@ def _manifest(contents: Sequence[File]) -> bytes:
 def _manifest_size(paths: tuple[str, ...]) -> int:
     """How long the manifest of these files is (itself, the first, is not in it)."""
     folder = paths[0].index("/") + 1
-    names = sum(len(path.encode()) - folder for path in paths[1:])
+    names = sum(len(path[folder:].encode()) for path in paths[1:])
     return len(_MANIFEST_HEAD) + len(_MANIFEST_TAIL) + (len(paths) - 1) * _OBJECT_SIZE + names
 
 

@@ -141,6 +141,7 @@ def _shared(datatake: Datatake, level: str, baseline: str, generated: datetime) 
         "datastripId": strip,
         "orbitNumber": datatake.absolute_orbit,
         "sourceProduct": f"{granule},{strip}",
+            "sourceProductOriginDate": ",".join([f"{generated + timedelta(minutes=12):%Y-%m-%dT%H:%M:%SZ}"] * 2),
         "processingDate": generated,
         "productGroupId": f"G{platform}_{sensed:%Y%m%dT%H%M%S}_{datatake.absolute_orbit:06}_N{baseline}",
         "operationalMode": "INS-NOBS",

@@ -192,4 +192,3 @@ def _configure_logging(settings: Settings) -> None:
     form = "%(asctime)s %(message)s" if settings.verbose else "satcat: %(message)s"
     handler.setFormatter(logging.Formatter(form, "%H:%M:%S"))
     logger.handlers = [handler]
-    logger.propagate = False

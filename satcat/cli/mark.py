@@ -9,7 +9,7 @@ import click
 from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
-from satcat.cli.mirrored import tell
+from satcat.cli.mirrored import insist, tell
 from satcat.errors import FilterError
 
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ def command(
     from satcat.downloads import marks
 
     with settings.open() as catalogue:
-        code = 0
-        if ids is None and (everything or filters.set_names):
-            code = tell(settings, catalogue.survey(filters), strict=strict)
         which = selection(catalogue, filters, ids, everything=everything)
+        if ids is None:
+            survey = catalogue.survey(filters)
+            tell(settings, survey)
+            insist(survey, strict=strict)
         if dry_run:
             with catalogue.database.read() as connection:
                 marked = marks.preview(connection, which)
@@ -60,7 +61,7 @@ def command(
             with catalogue.database.write() as connection:
                 marked = marks.mark(connection, which, priority=priority)
     _tell(settings, marked, dry_run=dry_run)
-    return code or int(marked.unknown > 0)
+    return int(marked.unknown > 0)
 
 
 def selection(

@@ -11,8 +11,16 @@ if TYPE_CHECKING:
     from satcat.mirrored import Survey
 
 
-def tell(settings: Settings, survey: Survey, *, strict: bool) -> int:
-    """Print the notes of a survey on stderr; returns the exit code that the command should end with."""
+def tell(settings: Settings, survey: Survey) -> None:
+    """Print the notes of a survey on stderr."""
     for note in survey.notes():
         settings.say(note)
-    return NotMirroredError.exit_code if strict and survey.gaps else 0
+
+
+def insist(survey: Survey, *, strict: bool) -> None:
+    """Raise NotMirroredError if --strict was given and the survey has gaps."""
+    if strict and survey.gaps:
+        parts = "1 part is" if len(survey.gaps) == 1 else f"{len(survey.gaps):,} parts are"
+        raise NotMirroredError(
+            f"--strict: of what was asked for, {parts} not mirrored or not finished; run satcat sync"
+        )

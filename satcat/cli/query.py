@@ -10,7 +10,7 @@ import click
 from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
-from satcat.cli.mirrored import tell
+from satcat.cli.mirrored import insist, tell
 from satcat.cli.output import Output, output
 from satcat.cli.table import Words
 from satcat.products import SatelliteImage
@@ -63,7 +63,7 @@ def command(
     strict: bool,
     per: str | None,
     **choice: Any,
-) -> int:
+) -> None:
     """Pick products, offline.
 
     Says on stderr which part of what is asked for is not mirrored, and how old the mirror is. Newest sensing first.
@@ -73,10 +73,11 @@ def command(
     if per is not None:
         choice["per"] = [name.strip() for name in per.split(",")]
     with settings.open() as catalogue:
-        code = tell(settings, catalogue.survey(filters), strict=strict)
+        survey = catalogue.survey(filters)
+        tell(settings, survey)
         with catalogue.database.read() as connection:
             found = select.iterate(connection, filters, **choice)
             total = out.write(found, COLUMNS, get=getattr, in_table=IN_TABLE, words=WORDS)
     if total == 0 or out.format == "table":
         settings.say(wording.count(total, "product"))
-    return code
+    insist(survey, strict=strict)

@@ -10,8 +10,6 @@ from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.errors import SatcatError
 
-DEFAULT_PRODUCTS = 2000
-
 
 @satcat_command(exits=(1, 2), example="satcat sandbox --port 8765")
 @click.option(
@@ -21,7 +19,7 @@ DEFAULT_PRODUCTS = 2000
     "--products",
     metavar="N",
     type=click.IntRange(0),
-    default=DEFAULT_PRODUCTS,
+    default=2000,
     show_default=True,
     help="How many products it lists.",
 )
@@ -33,10 +31,10 @@ def command(settings: Settings, *, port: int, products: int) -> None:
     downloads. Prints the lines that make satcat use it, for another shell; runs until Ctrl-C. What is done in it is
     forgotten when it ends.
     """
-    from satcat.sandbox import Sandbox
+    from satcat import demo
 
     try:
-        sandbox = Sandbox(products=products, port=port).start()
+        sandbox = demo.sandbox(products, port).start()
     except OSError as error:
         raise SatcatError(f"--port {port} cannot be used: {error.strerror}") from error
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
 import click
 
 from satcat.cli import wording
@@ -25,6 +28,15 @@ def command(settings: Settings, statement: str, out: Output) -> None:
     `satcat schema` explains the tables. Writing statements are refused; to mark products by SQL, use any SQLite tool.
     """
     with settings.open() as catalogue, catalogue.sql(statement) as result:
-        total = out.write(result.rows, result.columns)
+        place = {name: number for number, name in enumerate(_distinct(result.columns))}
+        total = out.write(result.rows, list(place), get=lambda row, name: row[place[name]])
     if out.format == "table":
         settings.say(wording.count(total, "row"))
+
+
+def _distinct(columns: Iterable[str]) -> Iterator[str]:
+    """The columns' names; `id` a second time is `id_2`."""
+    seen: Counter[str] = Counter()
+    for name in columns:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}_{seen[name]}"

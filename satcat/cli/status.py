@@ -1,0 +1,69 @@
+"""`satcat status`: how complete and how old the mirror is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from satcat.cli import wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.cli.output import Output
+
+if TYPE_CHECKING:
+    from satcat.reports.status import LastRun, ScopeStatus, Status
+
+
+@satcat_command(exits=(3,), example="satcat status")
+@click.pass_obj
+def command(settings: Settings) -> None:
+    """Show how complete and how old the mirror is, and what the queue holds."""
+    with settings.open() as catalogue:
+        state = catalogue.status()
+        path = catalogue.database.path
+    click.echo(
+        f"{path}: {wording.count(state.products, 'product')}, {wording.size(_on_disk(path))} on disk"
+    )
+    rows = [_row(scope) for scope in state.scopes]
+    if rows:
+        click.echo()
+        Output().write(rows, list(rows[0]))
+    else:
+        click.echo("nothing is mirrored yet; `satcat sync --help` says how to begin")
+    click.echo(f"\ndownloads: {_queue(state)}")
+
+
+def _row(status: ScopeStatus) -> dict[str, Any]:
+    mismatched = f", {status.mismatched} mismatched" if status.mismatched else ""
+    return {
+        "scope": status.scope.name,
+        "sensing time": str(status.scope.interval),
+        "products": status.products,
+        "windows done": f"{status.complete} of {status.windows}{mismatched}",
+        "rejects": status.open_rejects,
+        "followed": wording.ago(status.followed_to),
+        "last run": _run(status.last_run),
+    }
+
+
+def _run(run: LastRun | None) -> str:
+    if run is None:
+        return "never"
+    return f"{run.kind} {run.outcome or 'not ended'}, {wording.ago(run.started_at)}"
+
+
+def _queue(state: Status) -> str:
+    parts = [
+        f"{tally.rows:,} {name.replace('_', ' ')} ({wording.size(tally.bytes)})"
+        for name, tally in state.downloads.items()
+        if tally.rows
+    ]
+    return ", ".join(parts) or "nothing is marked"
+
+
+def _on_disk(path: Path) -> int:
+    """Bytes of the file and of the log beside it."""
+    files = (path, path.with_name(path.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())

@@ -38,7 +38,7 @@ def attributes(reader: Reader, listed: object) -> dict[str, AttributeValue]:
         if isinstance(name, str) and name:
             _add(reader, found, fields.storable(name, _MAX_NAME), item.get("Value"))
         else:
-            reader.warn(f"an attribute has no name: {fields.storable(repr(item)[:80])}")
+            reader.warn(f"an attribute has no name: {str(fields.scalar(item))[:80]}")
     return found
 
 

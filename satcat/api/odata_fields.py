@@ -35,7 +35,7 @@ class Reader:
 
     def warn(self, what: str) -> None:
         """Add one line about this record."""
-        self.warnings.append(f"{self.id}: {what}")
+        self.warnings.append(f"{self.id}: {shown(what)}")
 
     def read(
         self, fields: Mapping[str, Any], key: str, how: Callable[[Any], ValueT | None]
@@ -52,13 +52,18 @@ class Reader:
     def keep(self, key: str, value: object) -> None:
         """Remember a value that could not be read, under its OData name."""
         self.unreadable[key] = scalar(value)
-        self.warn(f"{key} is unreadable: {storable(repr(value)[:80])}")
+        self.warn(f"{key} is unreadable: {str(self.unreadable[key])[:80]}")
 
 
 def storable(text: str, limit: int = MAX_TEXT) -> str:
     """The text as every database takes it: no NUL, no lone surrogate, not too long."""
     text = text[:limit]
     return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def shown(text: str) -> str:
+    """The text on one line of a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def scalar(value: object) -> AttributeValue:

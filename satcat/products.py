@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -122,22 +122,32 @@ def content_hash(values: Mapping[str, Any]) -> str:
     Instants are hashed in their stored form, the footprint as hexadecimal WKB, whole floats as integers (databases
     differ in how they give those back), so that a row hashes alike wherever it is kept.
     """
-    said = {
-        name: _canonical(value) for name in SOURCE_COLUMNS if (value := values[name]) is not None
-    }
-    text = json.dumps(
-        said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    said: dict[str, Any] = {}
+    for name in SOURCE_COLUMNS:
+        if (value := values[name]) is not None:
+            said[name] = _canonical(value)
+    return hashlib.sha256(_ENCODER.encode(said).encode()).hexdigest()
+
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, datetime):
-        return times.to_text(value)
-    if isinstance(value, (bytes, memoryview)):
-        return bytes(value).hex()
+    convert = _CONVERSIONS.get(type(value))
+    if convert is not None:
+        return convert(value)
     if isinstance(value, Mapping):
         return {key: _canonical(item) for key, item in value.items()}
     return value
+
+
+#: By exact type, for this runs over every value of every product that arrives.
+_CONVERSIONS: dict[type, Callable[[Any], Any]] = {
+    str: str,
+    float: lambda value: int(value) if value.is_integer() else value,
+    datetime: times.to_text,
+    bytes: bytes.hex,
+    memoryview: lambda value: bytes(value).hex(),
+}

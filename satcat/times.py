@@ -46,7 +46,9 @@ def to_text(moment: datetime) -> str:
     """Print an instant in the stored form. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_bound(text: str, *, end: bool = False) -> datetime:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 
 from satcat.api.base import SatelliteAPI
 from satcat.database import Database
@@ -185,14 +184,15 @@ def _sync_job(job: Job) -> None:
             cursors.start(connection, job.scope, slice_, began)
         pending = windows.to_walk(connection, job.scope)
     try:
+        walker = Walker(job)
         if pending:
             job.progress.begin(job.scope.name, 0)
-            Walker(job).run(pending)
+            walker.run(pending)
         job.progress.begin(f"{job.scope.name}: changes and deletions", None)
         mender = Mender(job)
         Follower(job, mender).run()
         _retry_rejects(job, mender)
-        _recheck(job, mender, began)
+        _recheck(job, mender, walker.proven)
     finally:
         take_stock(job)
 
@@ -212,12 +212,16 @@ def _retry_rejects(job: Job, mender: Mender) -> None:
         mender.fetch([product_id], slice_)
 
 
-def _recheck(job: Job, mender: Mender, began: datetime) -> None:
-    """List again the ids of the windows proven longest ago, as far as the requests go; one window at the least."""
+def _recheck(job: Job, mender: Mender, proven: set[int]) -> None:
+    """List again the ids of the windows proven longest ago, as far as the requests go; one window at the least.
+
+    Args:
+        proven: windows that this run has just listed.
+    """
     if job.options.recheck <= 0:
         return
     with job.database.read() as connection:
-        oldest = windows.oldest(connection, job.scope, began)
+        oldest = [w for w in windows.oldest(connection, job.scope) if w.id not in proven]
     limit = job.api.requests_sent + job.options.recheck
     for n, window in enumerate(oldest):
         needed = max(1, -(-(window.counted or 0) // _PAGE))

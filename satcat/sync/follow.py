@@ -43,12 +43,18 @@ class Follower:
         cursor, since, until = self._bounds(slice_, feed)
         if since >= until:
             return
-        started = self._job.clock.now
+        nameless: set[str] = set()
         for page in self._job.api.changes(filters, feed, since, until):
             self._job.clock.see(page.server_time)
+            nameless |= {reject.raw for reject in page.rejects if reject.id is None}
             self._store(slice_, feed, page, cursor, until)
+        self._settle(slice_, feed, nameless)
+
+    def _settle(self, slice_: int, feed: str, nameless: set[str]) -> None:
+        """A feed was listed to its end: of the records without id, only these are still wrong."""
+        at = self._job.clock.now
         with self._job.database.write() as connection:
-            rejects.settle_nameless(connection, self._job.scope.id, slice_, feed, started, until)
+            rejects.settle_nameless(connection, self._job.scope.id, slice_, feed, nameless, at)
 
     def _store(
         self,
@@ -81,8 +87,10 @@ class Follower:
         pages = self._job.api.deletions(filters, since, until)
         if pages is None:  # this source does not tell: only listing again shows what is gone
             pages = iter([Page(rows=[], last=True)])
+        nameless: set[str] = set()
         for page in pages:
             self._job.clock.see(page.server_time)
+            nameless |= {reject.raw for reject in page.rejects if reject.id is None}
             self._believe(slice_, page.rows)
             reached, at = until if page.last else page.position, self._job.clock.now
             with self._job.database.write() as connection:
@@ -90,6 +98,7 @@ class Follower:
                 rejects.keep(connection, scope.id, slice_, cursors.DELETION, page, at)
                 if reached is not None:
                     cursors.advance(connection, scope, slice_, cursors.DELETION, reached)
+        self._settle(slice_, cursors.DELETION, nameless)
 
     def _believe(self, slice_: int, deletions: Sequence[Deletion]) -> None:
         """Act on one page of deletions.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,11 +112,15 @@ def settle_nameless(
     scope_id: int,
     slice_: int,
     feed: str,
-    seen_since: datetime,
+    seen: Collection[str],
     at: datetime,
 ) -> None:
-    """A feed was listed again: records without id that it no longer shows are right now, or gone."""
-    unseen = _nameless(scope_id, slice_, feed) & (sync_rejects.c.last_at < seen_since)
+    """A feed was listed again: records without id that it no longer shows are right now, or gone.
+
+    Args:
+        seen: the raw records without id that it showed.
+    """
+    unseen = _nameless(scope_id, slice_, feed) & sync_rejects.c.raw.not_in(seen)
     connection.execute(sa.update(sync_rejects).where(_OPEN, unseen).values(resolved_at=at))
 
 

@@ -73,6 +73,7 @@ class Walker:
         self._job = job
         self._walks: dict[int, Walk] = {}
         self._parts: set[int] = set()  # ids of windows whose rows the progress already expects
+        self.proven: set[int] = set()  # ids of the windows that this run completed
 
     def run(self, pending: list[Window]) -> None:
         """Walk these windows; each ends complete or as a mismatch, which the report counts.
@@ -183,6 +184,7 @@ class Walker:
         windows.complete(connection, walk.window, walk.listed, walk.published_before)
         rejects.settle_nameless_in(connection, self._job.scope.id, walk.window, self._job.clock.now)
         self._job.report.windows += 1
+        self.proven.add(walk.window.id)
 
     def _end(self, walk: Walk, fetchers: Fetchers[Window, Page[SatelliteImage]]) -> None:
         """Settle a walk that its first count did not prove: count again, walk again, at last say so."""

@@ -62,11 +62,9 @@ def all_of(connection: Connection, scope: Scope) -> list[Window]:
     return _windows(connection, scope, sa.true())
 
 
-def oldest(connection: Connection, scope: Scope, listed_before: datetime) -> list[Window]:
-    """The complete windows that were last listed before that time, those listed longest ago first."""
-    complete = sa.and_(
-        sync_windows.c.status == "complete", sync_windows.c.listed_at < listed_before
-    )
+def oldest(connection: Connection, scope: Scope) -> list[Window]:
+    """The complete windows, those listed longest ago first."""
+    complete = sync_windows.c.status == "complete"
     return sorted(
         _windows(connection, scope, complete), key=lambda w: (w.listed_at or _EPOCH, w.id)
     )

@@ -46,7 +46,7 @@ class SyncBar:
     def begin(self, label: str, total: int | None, unit: str = "products") -> None:
         """Start a new bar in the place of the old one."""
         self.end()
-        self._bar = tqdm[Any](
+        self._bar = tqdm(
             desc=label, total=total, unit=f" {unit}", leave=False, dynamic_ncols=True, smoothing=0.1
         )
 

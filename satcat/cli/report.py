@@ -12,18 +12,18 @@ from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, tell
 from satcat.cli.output import Output, output
+from satcat.cli.table import Words
 
 if TYPE_CHECKING:
     from satcat.filters import SearchFilters
 
-_WORDS = {
-    "size_bytes": wording.size,
-    "min_cloud_cover": "{:.1f}".format,
-    "mean_cloud_cover": "{:.1f}".format,
-}
+_WORDS: dict[str, Words] = {
+    "size_bytes": wording.size, "min_cloud_cover": "{:.1f}".format, "mean_cloud_cover": "{:.1f}".format,
+    "first_sensing": "{:%Y-%m-%d}".format, "last_sensing": "{:%Y-%m-%d}".format,
+}  # fmt: skip
 _SHOWN = (
-    "tile_id", "product_type", "month", "products", "clear_products", "mean_cloud_cover", "first_sensing",
-    "last_sensing", "downloaded", "mirrored",
+    "tile_id", "product_type", "month", "products", "clear_products", "mean_cloud_cover", "last_sensing",
+    "downloaded", "mirrored",
 )  # fmt: skip
 
 

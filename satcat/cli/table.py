@@ -43,7 +43,8 @@ def write(
         return 0
     right = [_all_numbers(column) for column in zip(*sample, strict=True)]
     texts = [_texts(row, wordings) for row in sample]
-    widths = _fit([max(map(len, c)) for c in zip(columns, *texts, strict=True)], width)
+    needed = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = _fit([max(len(n), w) for n, w in zip(columns, needed, strict=True)], needed, width)
     cut = width is not None
     total = 0
     file.write(_line(columns, widths, right, cut=cut))
@@ -82,13 +83,14 @@ def _all_numbers(values: Iterable[Any]) -> bool:
     )
 
 
-def _fit(widths: list[int], limit: int | None) -> list[int]:
-    """Take from the widest columns until a line fits, down to what can still be read."""
+def _fit(widths: list[int], needed: list[int], limit: int | None) -> list[int]:
+    """Take from columns until a line fits: from long headings first, then from the widest, down to what can be read."""
     while limit is not None and sum(widths) + 2 * (len(widths) - 1) > limit:
-        widest = widths.index(max(widths))
-        if widths[widest] <= _NARROWEST:
+        spare = [max(0, w - max(n, _NARROWEST)) for w, n in zip(widths, needed, strict=True)]
+        place = spare.index(max(spare)) if any(spare) else widths.index(max(widths))
+        if widths[place] <= _NARROWEST:
             break
-        widths[widest] -= 1
+        widths[place] -= 1
     return widths
 
 

@@ -1,0 +1,1 @@
+"""The migrations that make and upgrade catalogues; installed as `satcat.migrations`."""

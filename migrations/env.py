@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from alembic import context
+from sqlalchemy import Connection
 
 from satcat.models import metadata
 
 
-def include_name(name: str | None, kind: str, parents: object) -> bool:
+def include_name(name: str | None, kind: str, _parents: object) -> bool:
     """Leave SQLite's and people's own tables alone when comparing the database with the models."""
     return kind != "table" or name in metadata.tables
 
 
-def run(connection: object) -> None:
+def run(connection: Connection) -> None:
+    """Run what Alembic was asked for, inside the connection's transaction."""
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -24,14 +26,12 @@ def run(connection: object) -> None:
         context.run_migrations()
 
 
-given = context.config.attributes.get("connection")
+given: Connection | None = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
     from satcat.database import Database
 
-    with (
-        Database.connect(context.config.get_main_option("sqlalchemy.url"), create=True) as database,
-        database._foreign_keys_off() as connection,
-    ):
-        run(connection)
+    url = context.config.get_main_option("sqlalchemy.url", "satcat.db")
+    with Database.connect(url, create=True) as database, database.migrating() as own:
+        run(own)

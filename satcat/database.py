@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -19,8 +20,12 @@ from sqlalchemy.exc import DBAPIError
 
 from satcat import locks
 from satcat.errors import (
-    CatalogueDamagedError, CatalogueError, CatalogueForeignError, CatalogueMissingError,
-    CatalogueOutdatedError, FilterError,
+    CatalogueDamagedError,
+    CatalogueError,
+    CatalogueForeignError,
+    CatalogueMissingError,
+    CatalogueOutdatedError,
+    FilterError,
 )  # fmt: skip
 from satcat.models import SCHEMA_VERSION, products, tiles
 
@@ -31,18 +36,9 @@ APPLICATION_ID = 0x53415443
 PAGE_SIZE = 16384  # bytes
 _MIN_SQLITE = (3, 38, 0)
 _NETWORK_FILESYSTEMS = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb",
-    "smb2",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "fuse.sshfs",
-    "fuse.s3fs",
-}
+    "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs",
+    "glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.ceph",
+}  # fmt: skip
 
 
 class Database:
@@ -114,16 +110,9 @@ class Database:
         Args:
             durable: survive a power cut too, not only a killed process; for what cannot be fetched again cheaply.
         """
-        with self._translated(), self.engine.connect() as connection:
-            if durable:
-                connection.connection.driver_connection.execute("PRAGMA synchronous = FULL")  # type: ignore[union-attr]
-            try:
-                connection = connection.execution_options(satcat_write=True)
-                with connection.begin():
-                    yield connection
-            finally:
-                if durable:
-                    connection.connection.driver_connection.execute("PRAGMA synchronous = NORMAL")  # type: ignore[union-attr]
+        safety = ("synchronous = FULL", "synchronous = NORMAL") if durable else None
+        with self._writing(safety) as connection:
+            yield connection
 
     @contextlib.contextmanager
     def syncing(self, purpose: str) -> Iterator[None]:
@@ -153,9 +142,7 @@ class Database:
         """Raise CatalogueOutdatedError unless this satcat made the schema."""
         found = self.version()
         if found != SCHEMA_VERSION:
-            raise CatalogueOutdatedError(
-                str(self.path), str(found), SCHEMA_VERSION, newer=(found or "") > SCHEMA_VERSION
-            )
+            raise CatalogueOutdatedError(str(self.path), found or "none", SCHEMA_VERSION)
 
     def upgrade(self) -> str:
         """Bring the schema to this satcat's version, in one transaction; returns that version.
@@ -167,27 +154,43 @@ class Database:
         found = self.version()
         if found is not None and found > SCHEMA_VERSION:
             self.check_version()
-        with self._foreign_keys_off() as connection:
+        with self.migrating() as connection:
             upgrade(connection)
             if connection.scalar(sa.select(sa.func.count()).select_from(tiles)) == 0:
                 _fill_tiles(connection)
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-            if broken:
-                raise CatalogueDamagedError(str(self.path), f"{len(broken)} rows refer to nothing")
         return SCHEMA_VERSION
 
     @contextlib.contextmanager
-    def _foreign_keys_off(self) -> Iterator[Connection]:
-        """A write with foreign keys off: else rebuilding a table would delete the rows that refer to it."""
-        with self._translated(), self.engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
+    def migrating(self) -> Iterator[Connection]:
+        """A write for migrations, with foreign keys off: else rebuilding a table would delete the rows that refer to it.
+
+        Raises:
+            CatalogueDamagedError: it would leave rows that refer to nothing, more than there were; nothing is stored.
+        """
+        with self._writing(("foreign_keys = OFF", "foreign_keys = ON")) as connection:
+            before = _dangling(connection)
+            yield connection
+            more = _dangling(connection) - before
+            if more:
+                tables = ", ".join(sorted(more))
+                raise CatalogueDamagedError(
+                    str(self.path), f"{more.total()} rows of {tables} would refer to nothing"
+                )
+
+    @contextlib.contextmanager
+    def _writing(self, pragmas: tuple[str, str] | None = None) -> Iterator[Connection]:
+        """A write, with one pragma set before it and another after it: inside a transaction they have no effect."""
+        with self._translated(), self.engine.connect() as opened:
+            driver: Any = opened.connection.driver_connection
+            connection = opened.execution_options(satcat_write=True)
+            if pragmas:
+                driver.execute(f"PRAGMA {pragmas[0]}")
             try:
-                connection = connection.execution_options(satcat_write=True)
                 with connection.begin():
                     yield connection
             finally:
-                driver.execute("PRAGMA foreign_keys = ON")
+                if pragmas:
+                    driver.execute(f"PRAGMA {pragmas[1]}")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -221,7 +224,8 @@ def sqlite_path(where: str | Path) -> Path:
 
 def _engine(path: Path) -> Engine:
     engine = sa.create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}
+        sa.URL.create("sqlite", database=str(path)),  # as text, a path could hold a ? of its own
+        connect_args={"timeout": 30, "check_same_thread": False},
     )
     wal_is_safe = not on_network_filesystem(path)
 
@@ -273,15 +277,19 @@ def register_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("ST_Intersects", 2, intersects, deterministic=True)
 
 
-def on_network_filesystem(path: Path) -> bool:
-    """Tell whether a file is on a file system whose locks and shared memory SQLite's WAL cannot rely on."""
+def on_network_filesystem(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
+    """Tell whether a file is on a file system whose locks and shared memory SQLite's WAL cannot rely on.
+
+    Args:
+        mounts: Linux's list of what is mounted where; other systems have none, and are taken at their word.
+    """
     try:
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        lines = mounts.read_text().splitlines()
     except OSError:
         return False
     folder = path.absolute().parent.resolve()
     kinds = {}
-    for line in mounts:
+    for line in lines:
         _, where, kind, *_rest = line.split(" ")
         kinds[Path(where.replace("\\040", " "))] = kind
     at = next((kinds[place] for place in (folder, *folder.parents) if place in kinds), "")
@@ -294,7 +302,12 @@ def _fill_tiles(connection: Connection) -> None:
     marks = ", ".join("?" * len(tiles.columns))
     connection.exec_driver_sql(
         f"INSERT INTO tiles VALUES ({marks})", [tuple(row) for row in rows()]
-    )  # noqa: S608
+    )
+
+
+def _dangling(connection: Connection) -> Counter[str]:
+    """How many rows of each table refer to rows that are not there."""
+    return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
 
 
 def _translate(where: str, error: object) -> CatalogueError | None:

@@ -86,13 +86,13 @@ class CatalogueForeignError(CatalogueError):
 class CatalogueOutdatedError(CatalogueError):
     """The catalogue has another schema version than this satcat."""
 
-    def __init__(self, where: str, found: str, expected: str, *, newer: bool) -> None:
+    def __init__(self, where: str, found: str, expected: str) -> None:
         super().__init__(where, found, expected)
-        self.where, self.found, self.expected, self.newer = where, found, expected, newer
+        self.where, self.found, self.expected = where, found, expected
 
     def __str__(self) -> str:
         known = f"{self.where} has schema version {self.found}, this satcat needs {self.expected}"
-        if self.newer:
+        if self.found > self.expected:  # versions are fixed-width numbers
             return f"{known}: upgrade satcat"
         return f"{known}: run `satcat --db {self.where} db upgrade`"
 

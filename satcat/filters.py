@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import Enum
@@ -100,10 +100,10 @@ class SearchFilters:
     where: str | None = None
 
     def __post_init__(self) -> None:
-        for name, normal in _NORMAL_FORMS.items():
+        for name in _NORMAL_FORMS:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, normal(value))
+                object.__setattr__(self, name, _normal(name, value))
         Interval(self.start, self.end)  # refuses an empty one
         areas = [name for name in ("geometry", "bbox", "point") if self.is_set(name)]
         if len(areas) > 1:
@@ -204,6 +204,17 @@ def option(name: str, value: object = None) -> str:
     return _OPTIONS.get(name, "--" + name.removesuffix("_date").replace("_", "-"))
 
 
+def _normal(name: str, value: Any) -> Any:
+    """A filter's value in its one form; what is wrong with it is said with the option's name."""
+    try:
+        return _NORMAL_FORMS[name](value)
+    except FilterError as error:
+        raise type(error)(f"{option(name, value)}: {error}") from None
+    except (TypeError, AttributeError):
+        kind = type(value).__name__
+        raise FilterError(f"{option(name)}: {value!r} is of the wrong type, {kind}") from None
+
+
 def _typed(name: str, value: Any) -> str:
     if name == "online":
         return ""
@@ -265,7 +276,7 @@ def _tiles(value: Any) -> tuple[str, ...] | None:
 def _percent(value: Any) -> float:
     number = _number(value)
     if not 0 <= number <= 100:
-        raise FilterError(f"--cloud {value}: cloud cover is a percentage from 0 to 100")
+        raise FilterError(f"{value!r} is no percentage from 0 to 100")
     return number
 
 
@@ -282,7 +293,7 @@ def _number(value: Any) -> float:
 def _orbit(value: Any) -> int:
     number = _number(value)
     if number != int(number) or not 1 <= number <= 999_999:
-        raise FilterError(f"--relative-orbit {value}: an orbit is a whole number from 1 on")
+        raise FilterError(f"{value!r} is no orbit: give a whole number from 1 on")
     return int(number)
 
 
@@ -290,7 +301,7 @@ def _direction(value: Any) -> str:
     text = _upper(value)
     matches = [name for name in ("ASCENDING", "DESCENDING") if name.startswith(text)]
     if not matches:
-        raise FilterError(f"--orbit-direction {value}: write ASCENDING or DESCENDING")
+        raise FilterError(f"{value!r} is no direction: write ASCENDING or DESCENDING")
     return matches[0]
 
 
@@ -299,7 +310,7 @@ def _bbox(value: Any) -> tuple[float, ...]:
 
     numbers = tuple(_number(item) for item in value)
     if len(numbers) != 4:
-        raise FilterError(f"--bbox takes W,S,E,N, four numbers, not {len(numbers)}")
+        raise FilterError(f"give W,S,E,N, four numbers, not {len(numbers)}")
     footprints.from_bbox(*numbers)
     return numbers
 
@@ -309,7 +320,7 @@ def _point(value: Any) -> tuple[float, ...]:
 
     numbers = tuple(_number(item) for item in value)
     if len(numbers) != 2:
-        raise FilterError(f"--point takes LON,LAT, two numbers, not {len(numbers)}")
+        raise FilterError(f"give LON,LAT, two numbers, not {len(numbers)}")
     footprints.from_point(*numbers)
     return numbers
 
@@ -326,11 +337,11 @@ def _geometry(value: Any) -> str:
 
 def _online(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise FilterError(f"online is True, False or None, not {value!r}")
+        raise FilterError(f"{value!r} is neither True, False nor None")
     return value
 
 
-_NORMAL_FORMS = {
+_NORMAL_FORMS: dict[str, Callable[[Any], Any]] = {
     "collection": _collection, "start_date": _moment, "end_date": _end, "processing_level": _upper,
     "geometry": _geometry, "tile_id": _tiles, "contains": _texts, "product_type": _text,
     "cloud_cover": _percent, "bbox": _bbox, "point": _point, "name": _text, "relative_orbit": _orbit,

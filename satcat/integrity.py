@@ -51,21 +51,26 @@ def _references(connection: Connection) -> Iterator[Finding]:
         )
 
 
-# The index's numbers are float32, rounded outward: a right entry holds its product's box, and not much more.
-_EPSILON = "0.001"
+# What the index must hold. A box across 180° is two entries, the one from -180° on under the negative key.
+_BOXES = """
+    SELECT pk, west, iif(west > east, 180, east) AS east, south, north,
+           julianday(sensing_start) - 2451544.5 AS day, id
+    FROM products WHERE west IS NOT NULL
+    UNION ALL
+    SELECT -pk, -180, east, south, north, julianday(sensing_start) - 2451544.5, id
+    FROM products WHERE west > east
+"""
+# The index's numbers are float32, rounded outward: a right entry holds its box, and not much more.
+_EPSILON = 0.001
 _NOT_INDEXED = f"""
-    SELECT p.id FROM products AS p LEFT JOIN products_rtree AS r ON r.pk = p.pk
-    WHERE (p.west IS NULL) <> (r.pk IS NULL) OR p.west IS NOT NULL AND NOT (
-        r.west BETWEEN p.west - {_EPSILON} AND p.west
-        AND r.east BETWEEN iif(p.west > p.east, 180, p.east) AND iif(p.west > p.east, 180, p.east) + {_EPSILON}
-        AND r.south BETWEEN p.south - {_EPSILON} AND p.south
-        AND r.north BETWEEN p.north AND p.north + {_EPSILON}
-        AND julianday(p.sensing_start) - 2451544.5 BETWEEN r.first_day AND r.last_day)
-    UNION ALL
-    SELECT p.id FROM products AS p LEFT JOIN products_rtree AS r ON r.pk = -p.pk
-    WHERE (p.west > p.east) IS TRUE AND r.pk IS NULL
-    UNION ALL
-    SELECT 'key ' || r.pk FROM products_rtree AS r LEFT JOIN products AS p ON p.pk = abs(r.pk) WHERE p.pk IS NULL
+    SELECT b.id FROM ({_BOXES}) AS b LEFT JOIN products_rtree AS r ON r.pk = b.pk
+    WHERE r.pk IS NULL OR NOT (
+        r.west BETWEEN b.west - {_EPSILON} AND b.west AND r.east BETWEEN b.east AND b.east + {_EPSILON}
+        AND r.south BETWEEN b.south - {_EPSILON} AND b.south AND r.north BETWEEN b.north AND b.north + {_EPSILON}
+        AND r.first_day BETWEEN b.day - {_EPSILON} AND b.day AND r.last_day BETWEEN b.day AND b.day + {_EPSILON})
+    UNION
+    SELECT coalesce(p.id, 'key ' || r.pk) FROM products_rtree AS r LEFT JOIN products AS p ON p.pk = abs(r.pk)
+    WHERE p.pk IS NULL OR p.west IS NULL OR r.pk < 0 AND p.west <= p.east
 """
 
 
@@ -123,13 +128,10 @@ def _hash(values: dict[str, Any]) -> str | None:
 
 def rebuild_derived(connection: Connection) -> None:
     """Make the spatial index and the counts per tile and month again from the products."""
-    days = "julianday(sensing_start) - 2451544.5"
     connection.exec_driver_sql("DELETE FROM products_rtree")
     connection.exec_driver_sql(
-        f"""INSERT INTO products_rtree
-        SELECT pk, west, iif(west > east, 180, east), south, north, {days}, {days} FROM products
-        WHERE west IS NOT NULL
-        UNION ALL SELECT -pk, -180, east, south, north, {days}, {days} FROM products WHERE west > east"""
+        f"""INSERT INTO products_rtree (pk, west, east, south, north, first_day, last_day)
+        SELECT pk, west, east, south, north, day, day FROM ({_BOXES})"""
     )
     connection.exec_driver_sql("DELETE FROM tile_months")
     connection.exec_driver_sql(f"INSERT INTO tile_months ({_COLUMNS}) {_MONTHS}")

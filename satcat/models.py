@@ -11,9 +11,23 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger, Boolean, CheckConstraint, Column, DateTime, Dialect, Double, ForeignKey, Index, Integer, LargeBinary,
-    MetaData, Table, Text, UniqueConstraint, text,
-)  # fmt: skip
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -142,10 +156,13 @@ Index("ix_products_name", products.c.name)
 Index("ix_products_collection", products.c.collection, products.c.sensing_start)
 Index(
     "ix_products_tile",
-    products.c.tile_id, products.c.product_type, products.c.sensing_start, products.c.cloud_cover,
+    products.c.tile_id,
+    products.c.product_type,
+    products.c.sensing_start,
+    products.c.cloud_cover,
     sqlite_where=products.c.tile_id.is_not(None),
     postgresql_where=products.c.tile_id.is_not(None),
-)  # fmt: skip
+)
 
 #: The R*Tree over footprints and sensing time, made and kept by the migration's triggers (SQLite only). Times are days
 #: since 2000-01-01: as a float32 such a number is right to about two minutes, and the index rounds outward.

@@ -37,6 +37,11 @@ def of_sync(*, quiet: bool) -> SyncProgress:
     return SyncBar() if sys.stderr.isatty() else SyncLines()
 
 
+def _print(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
 class SyncBar:
     """A bar for what is going on now."""
 
@@ -104,7 +109,7 @@ class SyncLines:
 
     def say(self, message: str) -> None:
         """Print a line."""
-        print(message, file=sys.stderr, flush=True)
+        _print(message)
 
     def end(self) -> None:
         """Nothing is open."""
@@ -153,7 +158,7 @@ class DownloadLines(DownloadWatch):
         """Say what came of it."""
         super().finished(product, outcome)
         with self.lock:
-            print(f"{outcome}: {product.name}", file=sys.stderr, flush=True)
+            _print(f"{outcome}: {product.name}")
 
 
 class DownloadBars(DownloadWatch):

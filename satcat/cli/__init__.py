@@ -84,7 +84,7 @@ def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
 )  # fmt: skip
 @click.pass_context
 def satcat(ctx: click.Context) -> None:
-    """Keep a local mirror of a satellite product catalogue, pick products from it offline with SQL, download what is marked."""
+    """Keep a local mirror of a satellite product catalogue, pick from it offline with SQL, download what is marked."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -32,7 +32,6 @@ def command(folder: Path) -> None:
 
 def _say(line: str) -> None:
     """Print a line before whatever the commands print; commands bold and comments dim on a terminal."""
-    styles = {"$": {"bold": True, "fg": "green"}, "#": {"fg": "cyan"}}
-    style = styles.get(line[:1], {}) if sys.stdout.isatty() else {}
-    click.echo(click.style(line, **style) if style else line)
+    colour = {"$": "green", "#": "cyan"}.get(line[:1]) if sys.stdout.isatty() else None
+    click.echo(click.style(line, fg=colour, bold=colour == "green") if colour else line)
     sys.stdout.flush()

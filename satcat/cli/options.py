@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FILTERS = (
+_FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--collection", metavar="NAME", help="SENTINEL-2; online it is required."),
     click.option("--product-type", metavar="TYPE", help="S2MSI2A."),
     click.option("--level", "processing_level", metavar="LEVEL", help="Processing level, L2A."),

@@ -46,13 +46,12 @@ def write(
     needed = [max(map(len, column)) for column in zip(*texts, strict=True)]
     widths = _fit([max(len(n), w) for n, w in zip(columns, needed, strict=True)], needed, width)
     cut = width is not None
-    total = 0
     file.write(_line(columns, widths, right, cut=cut))
     file.write(_line(["-" * width for width in widths], widths, right, cut=cut))
-    for total, line in enumerate(
-        itertools.chain(texts, (_texts(row, wordings) for row in values)), 1
-    ):
+    total = 0
+    for line in itertools.chain(texts, (_texts(row, wordings) for row in values)):
         file.write(_line(line, widths, right, cut=cut))
+        total += 1
     return total
 
 

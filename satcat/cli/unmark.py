@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Take products without a file out of the download queue.
 
-    Takes filters, --ids or --all. Files, and the rows that know of them, stay. A worker that is busy with a product leaves it.
+    Takes filters, --ids or --all. Files, and the rows that know of them, stay. A worker that is busy with one leaves it.
     """
     from satcat.downloads import marks
 

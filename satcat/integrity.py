@@ -60,14 +60,22 @@ _BOXES = """
     SELECT -pk, -180, east, south, north, julianday(sensing_start) - 2451544.5, id
     FROM products WHERE west > east
 """
-# The index's numbers are float32, rounded outward: a right entry holds its box, and not much more.
-_EPSILON = 0.001
+
+
+def _bounds(low: str, high: str, least: str, most: str) -> str:
+    """SQL for: an entry's range holds a box's, and not much more. Its numbers are float32, rounded outward."""
+    slack = "0.00001 + abs({0}) / 1000000"
+    return (
+        f"r.{low} BETWEEN b.{least} - ({slack.format('b.' + least)}) AND b.{least}"
+        f" AND r.{high} BETWEEN b.{most} AND b.{most} + ({slack.format('b.' + most)})"
+    )
+
+
 _NOT_INDEXED = f"""
     SELECT b.id FROM ({_BOXES}) AS b LEFT JOIN products_rtree AS r ON r.pk = b.pk
     WHERE r.pk IS NULL OR NOT (
-        r.west BETWEEN b.west - {_EPSILON} AND b.west AND r.east BETWEEN b.east AND b.east + {_EPSILON}
-        AND r.south BETWEEN b.south - {_EPSILON} AND b.south AND r.north BETWEEN b.north AND b.north + {_EPSILON}
-        AND r.first_day BETWEEN b.day - {_EPSILON} AND b.day AND r.last_day BETWEEN b.day AND b.day + {_EPSILON})
+        {_bounds("west", "east", "west", "east")} AND {_bounds("south", "north", "south", "north")}
+        AND {_bounds("first_day", "last_day", "day", "day")})
     UNION
     SELECT coalesce(p.id, 'key ' || r.pk) FROM products_rtree AS r LEFT JOIN products AS p ON p.pk = abs(r.pk)
     WHERE p.pk IS NULL OR p.west IS NULL OR r.pk < 0 AND p.west <= p.east

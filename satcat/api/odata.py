@@ -149,7 +149,7 @@ class ODataAPI(SatelliteAPI):
         """List ids and modification dates of a window by sensing start."""
         interval = window.intersection(filters.interval)
         listed = self._ids(filters, published_before)
-        return listed.pages(SENSING_START, PUBLICATION, interval, remember=True)
+        return listed.pages(SENSING_START, PUBLICATION, interval, count=True, remember=True)
 
     def count(
         self, filters: SearchFilters, window: Interval, *, published_before: datetime | None = None

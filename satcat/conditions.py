@@ -212,7 +212,11 @@ def _enclosed(where: str) -> str:
 def _by_tile(filters: SearchFilters, tile_ids: Iterable[str]) -> sa.Select[Any]:
     """From the tile index alone: it holds these columns, so that only rows that match them are looked up."""
     held = products.alias("indexed")
-    found = [is_one_of(held.c.tile_id, tile_ids), *_sensed(held.c.sensing_start, filters)]
+    # with statistics at hand, SQLite might rather skip through the index that ends in the sensing start
+    found = [
+        is_one_of(held.c.tile_id, tile_ids),
+        *_sensed(unindexed(held.c.sensing_start), filters),
+    ]
     if filters.product_type is not None:
         found.append(held.c.product_type == filters.product_type)
     if filters.cloud_cover is not None:

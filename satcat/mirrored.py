@@ -7,7 +7,7 @@ their windows, not at products, and says what is missing of the tiles and the ti
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -23,6 +23,7 @@ from satcat.sync import cursors, scopes
 from satcat.times import Interval
 from satcat.vouching import Kind
 
+NOTHING = "nothing is mirrored yet"
 NOT_MIRRORED = "not mirrored"
 NOT_FINISHED = "not finished"
 REJECTS_OPEN = "rejected records open"
@@ -39,7 +40,7 @@ class Gap:
         kind: None: no scope has anything of what was asked.
         tile: None: whatever the tile.
         interval: sensing starts.
-        reason: `not mirrored`, `not finished` or `rejected records open`.
+        reason: `nothing is mirrored yet`, `not mirrored`, `not finished` or `rejected records open`.
     """
 
     kind: Kind | None
@@ -104,27 +105,26 @@ def survey(
 
     Time that lies ahead is never missing. What a mirror may lack since it was last synced is told by its age alone.
     """
-    mirrored = [
-        part for part in _slices(connection, filters) if vouching.kind_of(part.filters, filters)
-    ]
-    asked = _past(filters.interval, now or times.now())
-    if not mirrored:
-        gaps = (
-            [Gap(None, t, asked, NOT_MIRRORED) for t in filters.tiles or (None,)] if asked else []
-        )
-        return Survey(gaps, asked=asked, tiles=filters.tiles)
-    places = _places(connection, filters, mirrored)
+    now = now or times.now()
+    asked = filters.interval.intersection(Interval(None, now))
+    slices = _slices(connection, filters)
+    mirrored = [part for part in slices if vouching.kind_of(part.filters, filters)]
     found = _Found(filters, asked)
+    places = _places(connection, filters, mirrored) if mirrored else []
     for vouchers, in_tiles in places:
         found.look(vouchers, in_tiles)
+    if asked is not None and not slices:
+        found.gaps.append(Gap(None, None, asked, NOTHING))
+    elif asked is not None and not mirrored:
+        found.gaps += [Gap(None, tile, asked, NOT_MIRRORED) for tile in filters.tiles or (None,)]
     used = list({id(part): part for vouchers, _ in places for part in vouchers}.values())
     if asked is not None:
         found.gaps += _rejects(connection, used, filters, asked)
     meant = sorted({tile for _, named in places for tile in named if tile})
     return Survey(
-        _without_repeats(found.gaps),
+        _without_repeats(_opened(gap, now) for gap in found.gaps),
         found.narrowed(() if filters.tiles else meant),
-        _followed_to(connection, used or mirrored),
+        _followed_to(connection, used),
         asked,
         filters.tiles or tuple(meant),
     )
@@ -246,10 +246,6 @@ def _tiles_of_area(
 # When
 
 
-def _past(interval: Interval, now: datetime) -> Interval | None:
-    return interval.intersection(Interval(None, now))
-
-
 def _slices(connection: Connection, filters: SearchFilters) -> list[_Slice]:
     windows = _windows(connection, filters.interval)
     return [
@@ -339,8 +335,14 @@ def _widest(kinds: Iterable[Kind | None]) -> list[Kind]:
     )
 
 
-def _without_repeats(gaps: list[Gap]) -> list[Gap]:
+def _opened(gap: Gap, now: datetime) -> Gap:
+    """A gap that reaches until now does not end there."""
+    return gap if gap.interval.end != now else replace(gap, interval=Interval(gap.interval.start))
+
+
+def _without_repeats(found: Iterable[Gap]) -> list[Gap]:
     """Less those of single tiles that are said of all tiles anyway."""
+    gaps = list(found)
     general = {(gap.kind, gap.interval, gap.reason) for gap in gaps if gap.tile is None}
     return [
         gap for gap in dict.fromkeys(gaps)

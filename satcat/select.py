@@ -157,7 +157,7 @@ def column(option: str, name: str) -> ColumnElement[Any]:
     """The column that a person named, if products can be ordered by it; FilterError names near ones."""
     known = SHORT_NAMES.get(name, name)
     if known not in _SORTABLE:
-        near = difflib.get_close_matches(name, [*SHORT_NAMES, *_SORTABLE], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, [*SHORT_NAMES, *_SORTABLE], n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else "`satcat schema` lists them"
         raise FilterError(f"{option} {name}: there is no such column; {hint}")
     return products.c[known]

@@ -15,7 +15,7 @@ from satcat import mirrored, names, select, times
 from satcat.conditions import check_where, is_one_of, matches, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED, Survey
+from satcat.mirrored import NOT_MIRRORED, NOTHING, Survey
 from satcat.models import downloads, products, tile_months
 from satcat.times import Interval
 
@@ -220,7 +220,7 @@ def _state(row: dict[str, Any], survey: Survey, month: Interval | None) -> str:
     ]  # fmt: skip
     if not gaps:
         return COMPLETE
-    missing = [gap.interval for gap in gaps if gap.reason == NOT_MIRRORED]
+    missing = [gap.interval for gap in gaps if gap.reason in (NOTHING, NOT_MIRRORED)]
     return PARTLY if asked.minus(missing) else NOT_MIRRORED
 
 

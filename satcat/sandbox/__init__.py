@@ -1,5 +1,4 @@
-"""A pretend CDSE on this machine: catalogue, downloads and tokens, with the limits and traps of the
-real ones.
+"""A pretend CDSE on this machine, with the limits and traps of the real one.
 
 For trying things out, and for tests: of satcat, and of your own code that uses CDSE. No network, no
 account.
@@ -7,8 +6,8 @@ account.
     from satcat.sandbox import Sandbox
 
     with Sandbox(products=2000, seed=1) as sandbox:
-        os.environ.update(sandbox.environment)       # satcat, in this process or a child, now talks to the sandbox
-        ids = sandbox.catalogue.publish_random(5, tile_id="30TWM", sensing_start="2024-06-15T11:06:19Z")
+        os.environ.update(sandbox.environment)  # satcat, here or in a child, now talks to it
+        ids = sandbox.catalogue.publish_random(5, tile_id="30TWM", sensing_start="2024-06-15")
         sandbox.catalogue.modify(ids[0], cloud_cover=99.0)
         sandbox.catalogue.delete(ids[1])
         sandbox.faults.next("status", status=503, retry_after=1, match="DeletedProducts")

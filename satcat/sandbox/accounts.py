@@ -18,6 +18,7 @@ from satcat.sandbox.responses import Response, as_json, zipper
 from satcat.sandbox.settings import Settings
 
 _SCOPE = "AUDIENCE_PUBLIC openid email profile ondemand_processing user-context"
+_BAD_PASSWORDS = ("", "wrong")
 _BAD_LOGIN = "Invalid user credentials"
 
 
@@ -108,7 +109,7 @@ class Accounts:
 
     def _log_in(self, form: Mapping[str, str]) -> Response:
         username, password = form.get("username", ""), form.get("password", "")
-        if not username or not password or password == "wrong":
+        if not username or password in _BAD_PASSWORDS:
             return _refused("invalid_grant", _BAD_LOGIN)
         if self._settings.require_totp and not form.get("totp"):
             return _refused("invalid_grant", _BAD_LOGIN)

@@ -35,8 +35,8 @@ _NAMES = {
         "lastRelativeOrbitNumber:I openOceanCover:I operationalMode:S orbitDirection:S "
         "orbitNumber:I platformSerialIdentifier:S platformShortName:S processingBaseline:S "
         "processingCenter:S processingDate:T processingLevel:S processorName:S processorVersion:S "
-        "productType:S relativeOrbitNumber:I salineWaterCover:D snowOrIceCover:D tidalRegionCover:D "
-        "timeliness:S"
+        "productType:S relativeOrbitNumber:I salineWaterCover:D snowOrIceCover:D "
+        "tidalRegionCover:D timeliness:S"
     ),
     "SENTINEL-5P": (
         "acquisitionType:S baselineCollection:S coordinates:S doi:S identifier:S "

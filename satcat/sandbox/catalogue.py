@@ -1,5 +1,4 @@
-"""The sandbox's catalogue: what is listed now, what was deleted, and the mutations that scripts
-make.
+"""What the sandbox lists, what was deleted, and what scripts may do to it.
 
 Every method may be called from any thread, also while a page is being answered.
 """
@@ -28,13 +27,18 @@ DELETION_KEYS = ("ContentDate/Start", "ContentDate/End", "DeletionDate")
 class View:
     """What the server lists: the catalogue as it is, or (with `taken_at`) as it was."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        products: dict[str, Record],
+        deleted: dict[str, Deletion],
+        listed: Listing[Record],
+        deletions: Listing[Deletion],
+        taken_at: datetime | None = None,
+    ) -> None:
         self._lock = threading.RLock()
-        self._products: dict[str, Record] = {}
-        self._deleted: dict[str, Deletion] = {}
-        self._listed: Listing[Record] = Listing(PRODUCT_KEYS, PRODUCT_FIELDS)
-        self._deletions: Listing[Deletion] = Listing(DELETION_KEYS, DELETION_FIELDS)
-        self.taken_at: datetime | None = None
+        self._products, self._listed = products, listed
+        self._deleted, self._deletions = deleted, deletions
+        self.taken_at = taken_at
 
     @property
     def products(self) -> Mapping[str, Record]:
@@ -68,7 +72,9 @@ class Catalogue(View):
     """The live catalogue, and what a script may do to it."""
 
     def __init__(self, clock: Clock, publisher: Publisher) -> None:
-        super().__init__()
+        listed: Listing[Record] = Listing(PRODUCT_KEYS, PRODUCT_FIELDS)
+        deletions: Listing[Deletion] = Listing(DELETION_KEYS, DELETION_FIELDS)
+        super().__init__({}, {}, listed, deletions)
         self._clock = clock
         self._publisher = publisher
         self._gone: dict[str, Record] = {}
@@ -102,8 +108,7 @@ class Catalogue(View):
             self._listed.add(batch)
 
     def modify(self, id: str, *, touch: bool = True, **fields: Any) -> None:
-        """Change fields of a product; its modification date becomes now, unless given or `touch` is
-        False.
+        """Change fields of a product, and date the modification unless `touch` is False.
 
         A modification also ends what `stale_checksum` began.
 
@@ -122,11 +127,15 @@ class Catalogue(View):
             packages.files(changed)
             self._replace(record, changed)
 
-    def delete(self, id: str, cause: str = "Duplicated product", *, record: bool = True,
-               deletion_date: datetime | str | None = None) -> None:  # fmt: skip
-        """Take a product out of the listing; `record=False` leaves no trace of it in
-        DeletedProducts.
-        """
+    def delete(
+        self,
+        id: str,
+        cause: str = "Duplicated product",
+        *,
+        record: bool = True,
+        deletion_date: datetime | str | None = None,
+    ) -> None:
+        """Take a product out of the listing, and say so in DeletedProducts if `record`."""
         with self._lock:
             gone = self._products.pop(id)
             self._listed.remove(gone)
@@ -153,9 +162,7 @@ class Catalogue(View):
         self.delete(id, record=False)
 
     def take_offline(self, id: str) -> None:
-        """Move a product to the archive: it stays listed, `Online` is false, and it cannot be
-        downloaded.
-        """
+        """Move a product to the archive: listed, not online, not to be downloaded."""
         self.modify(id, online=False)
 
     def corrupt(self, id: str) -> None:
@@ -175,15 +182,15 @@ class Catalogue(View):
         self.modify(id, checksums="right")
 
     def snapshot(self) -> View:
-        """The catalogue as it is at this moment, for stale answers (`faults.next("stale",
-        snapshot=…)`).
-        """
+        """The catalogue as it is at this moment, for `faults.next("stale")`."""
         with self._lock:
-            view = View()
-            view._products, view._deleted = dict(self._products), dict(self._deleted)
-            view._listed, view._deletions = self._listed.copy(), self._deletions.copy()
-            view.taken_at = self._clock.now()
-            return view
+            return View(
+                dict(self._products),
+                dict(self._deleted),
+                self._listed.copy(),
+                self._deletions.copy(),
+                self._clock.now(),
+            )
 
     def _replace(self, old: Record, new: Record) -> None:
         self._products[old.id] = new

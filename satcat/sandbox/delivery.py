@@ -42,15 +42,19 @@ class Delivery:
         kind = "application/octet-stream" if packages.is_single_file(record) else "application/zip"
         return Response(
             response.status,
-            headers={**response.headers, "Content-Type": kind, "ETag": etag,
-                     "Content-Disposition": f"attachment; filename=\"{name}\""},
-            stream=stream, length=stop - start, finish=close,
-        )  # fmt: skip
+            headers={
+                **response.headers,
+                "Content-Type": kind,
+                "ETag": etag,
+                "Content-Disposition": f'attachment; filename="{name}"',
+            },
+            stream=stream,
+            length=stop - start,
+            finish=close,
+        )
 
     def nodes(self, view: View, id: str, path: str, base: str) -> Response:
-        """Answer `Products(<uuid>)/Nodes(…)…/Nodes`: what a folder of the package holds; no token
-        is needed.
-        """
+        """Answer `…/Nodes`: what a folder of the package holds. No token is needed."""
         record = _product(view, id)
         names = _node_names(path)
         files = {tuple(file.path.split("/")): file.size for file in packages.files(record)}
@@ -63,15 +67,19 @@ class Delivery:
         for child in (parts for parts in inside if len(parts) > len(names)):
             below = {parts[: len(child) + 1] for parts in files if parts[: len(child)] == child}
             steps = "".join(f"/Nodes({name})" for name in child)
-            result.append({
-                "Id": child[-1], "Name": child[-1], "ContentLength": files.get(child, 0),
-                "ChildrenNumber": len(below - {child}),
-                "Nodes": {"uri": f"{base}/Products({record.id}){steps}/Nodes"},
-            })  # fmt: skip
+            result.append(
+                {
+                    "Id": child[-1],
+                    "Name": child[-1],
+                    "ContentLength": files.get(child, 0),
+                    "ChildrenNumber": len(below - {child}),
+                    "Nodes": {"uri": f"{base}/Products({record.id}){steps}/Nodes"},
+                }
+            )
         return as_json(200, {"result": result})
 
     def node_value(self, view: View, id: str, path: str, headers: Mapping[str, str]) -> Response:
-        """Answer `Products(<uuid>)/Nodes(…)…/$value`: one file of the package."""
+        """Answer `…/Nodes(…)/$value`: one file of the package."""
         username = self._accounts.username(headers.get("Authorization"))
         record = _product(view, id)
         wanted = "/".join(_node_names(path))
@@ -82,10 +90,14 @@ class Delivery:
         name = wanted.rpartition("/")[2]
         return Response(
             200,
-            headers={"Content-Type": "application/octet-stream",
-                     "Content-Disposition": f"attachment; filename=\"{name}\""},
-            stream=packages.chunks(file.pieces, 0, file.size), length=file.size, finish=close,
-        )  # fmt: skip
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Disposition": f'attachment; filename="{name}"',
+            },
+            stream=packages.chunks(file.pieces, 0, file.size),
+            length=file.size,
+            finish=close,
+        )
 
     def _range(
         self, record: Record, headers: Mapping[str, str], etag: str

@@ -1,7 +1,7 @@
 """Scripted faults: what goes wrong with the next requests that match.
 
-    sandbox.faults.next("status", status=503, retry_after=2)            # the next request, whatever it is
-    sandbox.faults.next("cut", n=3, match="$value", after=10_000)       # the next three downloads
+    sandbox.faults.next("status", status=503, retry_after=2)        # the next request
+    sandbox.faults.next("cut", n=3, match="$value", after=10_000)   # three downloads
     sandbox.faults.on_request(lambda request: catalogue.delete(id), match="$skip=1000")
 
 At most one fault strikes a request: the oldest one that matches it.
@@ -23,17 +23,33 @@ from satcat.sandbox.responses import Response
 
 Match: TypeAlias = str | Callable[[Request], bool]
 Kind: TypeAlias = Literal[
-    "status", "reset", "redirect", "html", "slow", "drip",
-    "cut", "truncated", "corrupt", "length", "unsized",
-    "count", "short", "empty", "shuffled", "duplicated", "stale",
-    "no_date", "skew", "expired",
-]  # fmt: skip
+    "status",
+    "reset",
+    "redirect",
+    "html",
+    "slow",
+    "drip",
+    "cut",
+    "truncated",
+    "corrupt",
+    "length",
+    "unsized",
+    "count",
+    "short",
+    "empty",
+    "shuffled",
+    "duplicated",
+    "stale",
+    "no_date",
+    "skew",
+    "expired",
+]
 T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One kind of fault, for the next `n` requests that match. The kinds:
+    """One kind of fault, for the next `n` requests that match, by `kind`.
 
     - "status": answers with `status` and, if given, `retry_after`; "html": a web page with 200;
       "redirect": sends to `location` (if empty: to the same path at `localhost`);
@@ -84,8 +100,7 @@ class Faults:
         self._hooks: list[_Hook] = []
 
     def next(self, kind: Kind, *, n: int = 1, match: Match = "", **options: Any) -> None:
-        """Let this fault strike the next `n` requests that match; the options are the fields of
-        `Fault`.
+        """Let this fault strike the next `n` requests that match; options as in `Fault`.
 
         Raises:
             ValueError: there is no such kind, or it lacks what it needs.
@@ -102,9 +117,7 @@ class Faults:
     def on_request(
         self, call: Callable[[Request], object], *, match: Match = "", n: int | None = 1
     ) -> None:
-        """Call this before the next `n` (None: all) matching requests are answered, from the thread
-        that answers.
-        """
+        """Call this before the next `n` matching requests (None: all) are answered."""
         with self._lock:
             self._hooks.append(_Hook(call, match, n))
 
@@ -138,8 +151,9 @@ class Faults:
 
 
 def instead(fault: Fault, elsewhere: str) -> Response | None:
-    """The answer of a fault that does away with the real one; `elsewhere` is where a redirect leads
-    by default.
+    """The answer that a fault gives in place of the real one, if it does.
+
+    `elsewhere` is where a redirect leads by default.
     """
     page = b"<!DOCTYPE html><html><body><h1>Service temporarily unavailable</h1></body></html>"
     match fault.kind:

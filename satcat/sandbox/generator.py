@@ -66,9 +66,7 @@ def random_instant(rng: random.Random) -> datetime:
 
 
 def _sentinel2(rng: random.Random, n: int, package_bytes: tuple[int, int]) -> Iterator[Record]:
-    """At least `n` products; which passes are left out is random, so that every tile and month
-    keeps some.
-    """
+    """At least `n` products, of passes picked at random, so that no tile or month lacks."""
     looks = _looks(_tiles(n))
     rng.shuffle(looks)
     sky: dict[date, float] = {}

@@ -1,6 +1,4 @@
-"""One entity set of the catalogue, kept sorted by each of its order keys, and answers to queries
-from it.
-"""
+"""An entity set kept sorted by each of its order keys, and queries on it."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ class Selection(NamedTuple):
 
 
 class Listing(Generic[E]):
-    """One entity set, kept sorted by each of its order keys and then by id. Not locked: the
-    catalogue does that.
-    """
+    """Entities, sorted by each order key and then by id. The catalogue does the locking."""
 
     def __init__(self, keys: Sequence[str], fields: Mapping[str, str]) -> None:
         self._values = {key: attrgetter(fields[key]) for key in keys}
@@ -65,16 +61,15 @@ class Listing(Generic[E]):
     def select(self, wanted: Selection) -> list[E]:
         """The entities that match, in order; ties by ascending id, whichever way the key runs."""
         key, start, stop = self._narrowest(wanted)
-        rows = islice(self._sorted[key], start, stop)
-        found = filter(wanted.matches, rows)
+        found = filter(wanted.matches, self._sorted[key][start:stop])
         if wanted.order is None:
             return list(found)
         if wanted.order == key and not wanted.descending:
             return list(islice(found, wanted.limit))
         value = self._values[wanted.order]
-        return sorted(sorted(found, key=attrgetter("id")), key=value, reverse=wanted.descending)[
-            : wanted.limit
-        ]
+        rows = sorted(found, key=attrgetter("id"))
+        rows.sort(key=value, reverse=wanted.descending)
+        return rows[: wanted.limit]
 
     def _narrowest(self, wanted: Selection) -> tuple[str, int, int]:
         """The index, and the stretch of it, that leaves the fewest rows to look at."""

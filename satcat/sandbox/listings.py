@@ -1,13 +1,11 @@
-"""The catalogue's read side: Products, DeletedProducts, Attributes, and FilterList, with their
-limits and traps.
-"""
+"""What the catalogue answers to reads, with the limits and traps of the real one."""
 
 from __future__ import annotations
 
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
@@ -18,7 +16,16 @@ from satcat.sandbox.attributes import LISTED
 from satcat.sandbox.catalogue import DELETION_KEYS, PRODUCT_KEYS, View
 from satcat.sandbox.faults import Fault, distort_rows
 from satcat.sandbox.listing import Selection
-from satcat.sandbox.predicates import DELETION_FIELDS, PRODUCT_FIELDS, bounds, kinds, predicate
+from satcat.sandbox.predicates import (
+    DELETION_FIELDS,
+    PRODUCT_FIELDS,
+    Bounds,
+    Predicate,
+    bounds,
+    everything,
+    kinds,
+    predicate,
+)
 from satcat.sandbox.responses import Response, as_json, bad_request, invalid, not_found
 
 LARGEST_PAGE = 1000
@@ -186,30 +193,28 @@ def _names(query: Query, name: str, allowed: Sequence[str]) -> tuple[str, ...] |
 
 
 def _found(view: View, options: Options) -> list[Any]:
-    """The entities that match, as far as they are needed: all if they are counted, else one more
-    than the page.
-    """
-    fields = PRODUCT_FIELDS if options.products else DELETION_FIELDS
-    matches: Callable[[Any], bool] = lambda _: True
-    limits: dict[str, Any] = {}
-    if options.filter is not None:
-        try:
-            node = odata.parse(options.filter, _KINDS[options.products])
-        except odata.ODataError as error:
-            raise bad_request(str(error)) from None
-        matches, limits = predicate(node, fields), bounds(node)
+    """The entities that match: all if they are counted, else one more than needed."""
+    matches, limits = _filter(options)
     whole = options.count or options.order is None
     limit = None if whole else options.skip + options.top + 1
     wanted = Selection(limits, matches, options.order, options.descending, limit)
-    found: list[Any] = (
-        view.select_products(wanted) if options.products else view.select_deleted(wanted)
-    )
+    found: list[Any] = []
+    found += view.select_products(wanted) if options.products else view.select_deleted(wanted)
     if options.order is None:
-        # Without an order every answer comes in another one, so that pages repeat some rows and
-        # lose others.
-        seed = f"{options.filter} {options.top} {options.skip}"
-        random.Random(seed).shuffle(found)
+        # Every answer comes in another order, so that pages repeat some rows and lose others.
+        random.Random(f"{options.filter} {options.top} {options.skip}").shuffle(found)
     return found
+
+
+def _filter(options: Options) -> tuple[Predicate, Bounds]:
+    """The test that `$filter` stands for, and the bounds that it sets."""
+    if options.filter is None:
+        return everything, {}
+    try:
+        node = odata.parse(options.filter, _KINDS[options.products])
+    except odata.ODataError as error:
+        raise bad_request(str(error)) from None
+    return predicate(node, PRODUCT_FIELDS if options.products else DELETION_FIELDS), bounds(node)
 
 
 def _rendered(row: Any, options: Options, base: str) -> str:
@@ -246,9 +251,7 @@ def _count(fault: Fault | None, count: int) -> int:
 
 
 def _next_link(options: Options, query: Query, base: str) -> str:
-    """The same request further on, encoded as the service does it: everything, and a plus for a
-    space.
-    """
+    """The same request further on, all of it encoded, with a plus for a space."""
     pairs = [(name, query[name][-1]) for name in ("$filter", "$orderby") if query.get(name)]
     pairs += [("$top", str(options.top)), ("$skip", str(options.skip + options.top))]
     pairs += [("$count", "true")] if options.count else []

@@ -10,8 +10,9 @@ from typing import overload
 
 @dataclass(slots=True)
 class Request:
-    """One request. `started` and `ended` are seconds of the monotonic clock; `ended` None: still
-    being answered.
+    """One request.
+
+    `started` and `ended` are seconds of the monotonic clock; `ended` None: still being answered.
 
     `query` is decoded; a parameter that came more than once is joined by commas. `status` 0: no
     answer was sent. `authorised` tells whether a bearer token came with it, not whether it was any

@@ -1,12 +1,12 @@
-"""The `$filter` grammar of the CDSE catalogue, as far as it is documented; anything else is
-refused.
+"""The `$filter` grammar of the CDSE catalogue: what is documented, and no more.
 
     filter     := and ("or" and)*            and := factor ("and" factor)*
     factor     := "not" factor | "(" filter ")" | comparison | text | intersects | any
     comparison := property ("eq" | "lt" | "le" | "gt" | "ge") literal
     text       := ("contains" | "startswith" | "endswith") "(" property "," string ")"
     intersects := "OData.CSC.Intersects(area=geography'SRID=4326;" (POLYGON | POINT) "')"
-    any        := "Attributes/OData.CSC." type "Attribute/any(x:x/Name eq" string "and x/" [cast "/"] "Value" op literal ")"
+    any        := "Attributes/OData.CSC." type "Attribute/any(x:x/Name eq" string
+                  "and x/" ["OData.CSC." type "Attribute/"] "Value" operator literal ")"
 
 A property that is not documented as filterable is refused, and so are `ne`, `in` and arithmetic. An
 attribute that no product carries, or that has another type, matches nothing, silently, as on the

@@ -1,5 +1,4 @@
-"""Made-up products of the other collections: Sentinel-1 SLC, GRD and orbit files, Sentinel-3 OLCI,
-Sentinel-5P NO2.
+"""Made-up products of Sentinel-1 (SLC, GRD, orbits), -3 (OLCI) and -5P (NO2).
 
 Names follow the grammar of each mission; orbits and footprints are plausible, not flown.
 """
@@ -10,10 +9,12 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from satcat.sandbox.records import AttributeValue, Record
+from satcat.sandbox.records import AttributeValue, Record, stamp
 from satcat.sandbox.sentinel2 import new_id
 
+# When orbits 2673 of Sentinel-1A and 37002 of Sentinel-5P were, by recorded names.
 _S1_EPOCH = datetime.fromisoformat("2014-10-04T00:58:44Z")
+_S5P_EPOCH = datetime.fromisoformat("2024-12-03T10:49:01Z")
 
 
 def sentinel1(
@@ -25,14 +26,9 @@ def sentinel1(
     end = start + timedelta(seconds=25, microseconds=rng.randrange(1_000_000))
     orbit = 2673 + int((start - _S1_EPOCH) / timedelta(days=1) * 14.5833)
     take = rng.randrange(16**6)
-    span = f"{start:%Y%m%dT%H%M%S}_{end:%Y%m%dT%H%M%S}"
+    span = f"{stamp(start)}_{stamp(end)}"
     west, south = rng.uniform(-9, 2), rng.uniform(39, 45)
-    corners = [
-        (west, south),
-        (west + 3.1, south + 0.42),
-        (west + 2.7, south + 1.92),
-        (west - 0.4, south + 1.5),
-    ]
+    footprint = _ring((west, south), (3.1, 0.42), (2.7, 1.92), (-0.4, 1.5))
     attributes: dict[str, AttributeValue] = {
         "origin": "ESA",
         "datatakeID": take,
@@ -57,8 +53,16 @@ def sentinel1(
         "startTimeFromAscendingNode": round(rng.uniform(0, 5.9e6), 1),
     }
     name = f"S1A_IW_{kind}_1SDV_{span}_{orbit:06}_{take:06X}_{rng.randrange(65536):04X}.SAFE"
-    return _record(rng, "SENTINEL-1", product_type, name, start, end, size_bytes, attributes,
-                   footprint=_ring(corners))  # fmt: skip
+    return _record(
+        rng,
+        "SENTINEL-1",
+        product_type,
+        name,
+        (start, end),
+        size_bytes,
+        attributes,
+        footprint=footprint,
+    )
 
 
 def orbit_file(rng: random.Random, start: datetime, size_bytes: int) -> Record:
@@ -66,7 +70,7 @@ def orbit_file(rng: random.Random, start: datetime, size_bytes: int) -> Record:
     first = start.replace(hour=22, minute=59, second=42, microsecond=0)
     last = first + timedelta(hours=26)
     made = last + timedelta(days=19, hours=5, seconds=rng.randrange(86400))
-    name = f"S1A_OPER_AUX_POEORB_OPOD_{made:%Y%m%dT%H%M%S}_V{first:%Y%m%dT%H%M%S}_{last:%Y%m%dT%H%M%S}.EOF"
+    name = f"S1A_OPER_AUX_POEORB_OPOD_{stamp(made)}_V{stamp(first)}_{stamp(last)}.EOF"
     attributes: dict[str, AttributeValue] = {
         "processingDate": made,
         "platformShortName": "SENTINEL-1",
@@ -74,7 +78,7 @@ def orbit_file(rng: random.Random, start: datetime, size_bytes: int) -> Record:
         "platformSerialIdentifier": "A",
     }
     return _record(
-        rng, "SENTINEL-1", "AUX_POEORB", name, first, last, size_bytes, attributes, made=made
+        rng, "SENTINEL-1", "AUX_POEORB", name, (first, last), size_bytes, attributes, made=made
     )
 
 
@@ -82,19 +86,11 @@ def sentinel3(rng: random.Random, start: datetime, size_bytes: int) -> Record:
     """An OLCI full-resolution frame of three minutes."""
     end = start + timedelta(seconds=179, microseconds=rng.randrange(1_000_000))
     made = (end + timedelta(hours=26, seconds=rng.randrange(9000))).replace(microsecond=0)
-    cycle, relative, frame = (
-        rng.randrange(100, 125),
-        rng.randrange(1, 386),
-        rng.choice((1980, 2160, 2340)),
-    )
-    stamps = "_".join(f"{at:%Y%m%dT%H%M%S}" for at in (start, end, made))
+    cycle, relative = rng.randrange(100, 125), rng.randrange(1, 386)
+    frame = rng.choice((1980, 2160, 2340))
+    stamps = "_".join(map(stamp, (start, end, made)))
     west, south = rng.uniform(-20, -5), rng.uniform(36, 42)
-    corners = [
-        (west, south),
-        (west + 14.8, south - 2.4),
-        (west + 19.1, south + 7.7),
-        (west + 2.3, south + 10.6),
-    ]
+    footprint = _ring((west, south), (14.8, -2.4), (19.1, 7.7), (2.3, 10.6))
     cloud = round(rng.uniform(0, 100), 6)
     attributes: dict[str, AttributeValue] = {
         "origin": "ESA",
@@ -112,20 +108,28 @@ def sentinel3(rng: random.Random, start: datetime, size_bytes: int) -> Record:
         "platformSerialIdentifier": "A",
     }
     name = f"S3A_OL_1_EFR____{stamps}_0179_{cycle:03}_{relative:03}_{frame:04}_PS1_O_NT_004.SEN3"
-    return _record(rng, "SENTINEL-3", "OL_1_EFR___", name, start, end, size_bytes, attributes,
-                   made=made, footprint=_ring(corners), cloud_cover=cloud)  # fmt: skip
+    return _record(
+        rng,
+        "SENTINEL-3",
+        "OL_1_EFR___",
+        name,
+        (start, end),
+        size_bytes,
+        attributes,
+        made=made,
+        footprint=footprint,
+        cloud_cover=cloud,
+    )
 
 
 def sentinel5p(rng: random.Random, start: datetime, size_bytes: int) -> Record:
     """An offline nitrogen-dioxide orbit: one NetCDF file."""
     end = start + timedelta(minutes=101, seconds=30)
     made = (end + timedelta(days=1, hours=14, seconds=rng.randrange(9000))).replace(microsecond=0)
-    orbit = 37002 + round(
-        (start - datetime.fromisoformat("2024-12-03T10:49:01Z")) / timedelta(minutes=101.5)
-    )
-    stamps = f"{start:%Y%m%dT%H%M%S}_{end:%Y%m%dT%H%M%S}_{orbit:05}_03_020800_{made:%Y%m%dT%H%M%S}"
-    west = rng.uniform(-30, -8)
-    corners = [(west, -60.0), (west + 24, -66.0), (west + 36, 72.0), (west - 6, 66.0)]
+    orbit = 37002 + round((start - _S5P_EPOCH) / timedelta(minutes=101.5))
+    span = f"{stamp(start)}_{stamp(end)}"
+    name = f"S5P_OFFL_L2__NO2____{span}_{orbit:05}_03_020800_{stamp(made)}.nc"
+    footprint = _ring((rng.uniform(-30, -8), -60), (24, -6), (36, 132), (-6, 126))
     attributes: dict[str, AttributeValue] = {
         "origin": "CLOUDFERRO",
         "orbitNumber": orbit,
@@ -137,8 +141,17 @@ def sentinel5p(rng: random.Random, start: datetime, size_bytes: int) -> Record:
         "baselineCollection": "03",
         "instrumentShortName": "TROPOMI",
     }
-    return _record(rng, "SENTINEL-5P", "L2__NO2___", f"S5P_OFFL_L2__NO2____{stamps}.nc", start, end, size_bytes,
-                   attributes, made=made, footprint=_ring(corners))  # fmt: skip
+    return _record(
+        rng,
+        "SENTINEL-5P",
+        "L2__NO2___",
+        name,
+        (start, end),
+        size_bytes,
+        attributes,
+        made=made,
+        footprint=footprint,
+    )
 
 
 #: Makers by collection; the first is the usual one.
@@ -149,19 +162,42 @@ MAKERS: dict[str, Callable[[random.Random, datetime, int], Record]] = {
 }
 
 
-def _record(rng: random.Random, collection: str, product_type: str, name: str, start: datetime, end: datetime,
-            size_bytes: int, attributes: dict[str, AttributeValue], *, made: datetime | None = None,
-            footprint: str | None = None, cloud_cover: float | None = None) -> Record:  # fmt: skip
+def _record(
+    rng: random.Random,
+    collection: str,
+    product_type: str,
+    name: str,
+    sensed: tuple[datetime, datetime],
+    size_bytes: int,
+    attributes: dict[str, AttributeValue],
+    *,
+    made: datetime | None = None,
+    footprint: str | None = None,
+    cloud_cover: float | None = None,
+) -> Record:
+    """Dates as they follow from when the product was made; by default three hours after sensing."""
+    start, end = sensed
     origin = (made or end + timedelta(hours=3)) + timedelta(seconds=rng.randrange(600, 4000))
     published = origin + timedelta(microseconds=rng.randrange(240_000_000, 3_000_000_000))
     return Record(
-        id=new_id(rng), name=name, collection=collection, product_type=product_type,
-        sensing_start=start, sensing_end=end, origin_date=origin, publication_date=published,
+        id=new_id(rng),
+        name=name,
+        collection=collection,
+        product_type=product_type,
+        sensing_start=start,
+        sensing_end=end,
+        origin_date=origin,
+        publication_date=published,
         modification_date=published + timedelta(seconds=rng.randrange(30, 900)),
-        size_bytes=size_bytes, footprint=footprint, cloud_cover=cloud_cover, attributes=attributes,
-    )  # fmt: skip
+        size_bytes=size_bytes,
+        footprint=footprint,
+        cloud_cover=cloud_cover,
+        attributes=attributes,
+    )
 
 
-def _ring(corners: list[tuple[float, float]]) -> str:
-    text = ", ".join(f"{x:.6f} {y:.6f}" for x, y in [*corners, corners[0]])
-    return f"POLYGON (({text}))"
+def _ring(first: tuple[float, float], *others: tuple[float, float]) -> str:
+    """A polygon from its first corner, lon lat, and how far the others lie from it."""
+    x, y = first
+    corners = [first, *((x + dx, y + dy) for dx, dy in others), first]
+    return f"POLYGON (({', '.join(f'{lon:.6f} {lat:.6f}' for lon, lat in corners)}))"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ _CHUNK = 1 << 16
 _ZIP_END = 22
 _UTF8 = 0x800
 _FOLDERS = (".SAFE", ".SEN3")
+_S2_NAME = re.compile(r"S2._(MSIL..)_(\w{15})_N\d{4}_R\d{3}_(T\w{5})_")
 # 1980-01-01, the first date a zip knows: packages do not depend on when they are made.
 _DOS_DATE = 0x21
 
@@ -94,19 +96,16 @@ def pieces(record: Record) -> list[memoryview]:
     offset = 0
     for file in contents:
         name = file.path.encode()
-        common = struct.pack("<HHHHHIIIHH", 20, _UTF8, 0, 0, _DOS_DATE, file.crc, file.size, file.size,
-                             len(name), 0)  # fmt: skip
+        sizes = file.crc, file.size, file.size, len(name), 0
+        common = struct.pack("<HHHHHIIIHH", 20, _UTF8, 0, 0, _DOS_DATE, *sizes)
+        place = struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, offset)
         head = b"PK\3\4" + common + name
-        directory += (
-            b"PK\1\2\x14\x03" + common + struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, offset)
-        )
-        directory += name
+        directory += b"PK\1\2\x14\x03" + common + place + name
         parts += (memoryview(head), *file.pieces)
         offset += len(head) + file.size
-    end = struct.pack(
-        "<4sHHHHIIH", b"PK\5\6", 0, 0, len(contents), len(contents), len(directory), offset, 0
-    )
-    parts.append(memoryview(bytes(directory) + end))
+    totals = len(contents), len(contents), len(directory), offset, 0
+    directory += b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, *totals)
+    parts.append(memoryview(directory))
     return parts
 
 
@@ -152,9 +151,9 @@ def _joined(parts: list[memoryview]) -> list[memoryview] | list[bytes]:
 def _layout(record: Record) -> tuple[str, ...]:
     """Paths inside the product's folder: the manifest, the metadata file, then the measurements."""
     if record.collection == "SENTINEL-2":
-        fields = record.name.split("_")
-        bands = f"GRANULE/IMG_DATA/{fields[5] if len(fields) > 5 else 'T00AAA'}_{fields[2] if len(fields) > 2 else 0}"
-        level = fields[1] if len(fields) > 1 else "MSI"
+        found = _S2_NAME.match(record.name)
+        level, sensed, tile = found.groups() if found else ("MSI", "0", "T00AAA")
+        bands = f"GRANULE/IMG_DATA/{tile}_{sensed}"
         return (
             "manifest.safe",
             f"MTD_{level}.xml",
@@ -179,7 +178,10 @@ _OBJECT = (
     '<checksum checksumName="MD5">%s</checksum></byteStream></dataObject>\n'
 )
 _OBJECT_SIZE = len(_OBJECT % (0, " " * 12, "", "0" * 32))
-_MANIFEST_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"><dataObjectSection>\n'
+_MANIFEST_HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"><dataObjectSection>\n'
+)
 _MANIFEST_TAIL = "</dataObjectSection></xfdu:XFDU>\n"
 
 
@@ -216,9 +218,7 @@ def _pool() -> memoryview:
 
 @lru_cache(maxsize=4096)
 def _noise(start: int, length: int) -> tuple[tuple[memoryview, ...], int, int, str]:
-    """`length` bytes of the pool from `start` on, round and round: the pieces, length, CRC-32 and
-    MD5.
-    """
+    """`length` bytes of the pool, round and round: pieces, length, CRC-32 and MD5."""
     parts: list[memoryview] = []
     crc, md5 = 0, hashlib.md5(usedforsecurity=False)
     while length > 0:

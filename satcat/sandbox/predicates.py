@@ -1,6 +1,4 @@
-"""From a parsed filter to a function that says which records match, and to the bounds that narrow
-the search.
-"""
+"""From a parsed filter to a test of records, and to bounds that narrow the search."""
 
 from __future__ import annotations
 
@@ -41,8 +39,17 @@ DELETION_FIELDS = {name: f"record.{field}" for name, field in _COMMON.items()} |
 }
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
-}  # fmt: skip
+    "eq": operator.eq,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
+
+
+def everything(entity: Entity) -> bool:
+    """The test that all pass."""
+    return True
 
 
 def kinds(fields: dict[str, str]) -> dict[str, odata.Kind]:
@@ -135,5 +142,5 @@ def _meets(area: shapely.Geometry, record: Record) -> bool:
 @lru_cache(maxsize=1 << 14)
 def geometry(wkt: str) -> shapely.Geometry | None:
     """A footprint, parsed; None if it is not WKT."""
-    parsed = shapely.from_wkt(wkt, on_invalid="ignore")
-    return parsed if isinstance(parsed, shapely.Geometry) else None
+    parsed: shapely.Geometry | None = shapely.from_wkt(wkt, on_invalid="ignore")
+    return parsed

@@ -1,4 +1,4 @@
-"""Single products for scripts to publish: given fields are kept, the rest is made up to fit them."""
+"""Products for scripts to publish: what is given is kept, the rest made up to fit."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ class Publisher:
         self._lock = threading.Lock()
 
     def make(self, now: datetime, *, collection: str = "SENTINEL-2", **fields: Any) -> Record:
-        """A product published at `now`, sensed at some time in the generator's span unless
-        `sensing_start` is given.
+        """A product published at `now` and sensed some time in 2024, unless given otherwise.
 
         Fields are those of `Record`, and for Sentinel-2 also `level`, `baseline`, `platform` and
         `relative_orbit`, which together with `tile_id` and `sensing_start` make the name.
@@ -66,14 +65,21 @@ class Publisher:
         datatake = Datatake(fields.pop("platform", "S2B"), fields.pop("relative_orbit", 137), start)
         cloud_cover = sentinel2.cloud_cover(self._rng, start.date())
         return sentinel2.make(
-            self._rng, datatake, tile_id, footprint, cloud_cover,
-            level=level, baseline=fields.pop("baseline", "05.10"), size_bytes=self._size(fields),
-        )  # fmt: skip
+            self._rng,
+            datatake,
+            tile_id,
+            footprint,
+            cloud_cover,
+            level=level,
+            baseline=fields.pop("baseline", "05.10"),
+            size_bytes=self._size(fields),
+        )
 
 
 def _to_milliseconds(record: Record) -> Record:
-    """Times as coarse as the service kept them before September 2024, so that filters and listing
-    agree.
+    """Times as coarse as the service kept them before September 2024.
+
+    So that filters and listing agree.
     """
     return replace(
         record,

@@ -20,9 +20,7 @@ Style: TypeAlias = Literal["2025", "2023"]
 
 
 class TypedValue(NamedTuple):
-    """An attribute value whose JSON type and stated `ValueType` differ, as now and then on the real
-    service.
-    """
+    """A value whose JSON type is not its `ValueType`, as seen on the real service."""
 
     value: str | float | bool
     value_type: str
@@ -49,8 +47,9 @@ TILE: Final = "{tileId}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One product. Times are UTC, sizes bytes, cloud cover percent, `footprint` WKT in lon lat
-    degrees.
+    """One product.
+
+    Times are UTC, sizes bytes, cloud cover percent, `footprint` WKT in lon lat degrees.
 
     Attributes:
         size_bytes: size of the package, exactly; the listing shows it as ContentLength.
@@ -114,9 +113,7 @@ def attribute(record: Record, name: str) -> AttributeValue | None:
 
 
 def own_attributes(record: Record) -> dict[str, AttributeValue]:
-    """The attributes that come from fields of the record, less those that `Record.attributes` gives
-    otherwise.
-    """
+    """The attributes that come from fields, less those that `Record.attributes` holds."""
     return {
         name: value
         for name, get in _OWN.items()
@@ -127,6 +124,11 @@ def own_attributes(record: Record) -> dict[str, AttributeValue]:
 def value_type(value: AttributeValue) -> str:
     """The `ValueType` that the service states for a value."""
     return value.value_type if isinstance(value, TypedValue) else _VALUE_TYPES[type(value)]
+
+
+def stamp(moment: datetime) -> str:
+    """An instant as product names write it, `20240604T110619`."""
+    return f"{moment:%Y%m%dT%H%M%S}"
 
 
 def as_instants(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,8 +144,13 @@ def as_instant(value: datetime | str) -> datetime:
     return times.parse_bound(value) if isinstance(value, str) else value.astimezone(UTC)
 
 
-_VALUE_TYPES = {str: "String", bool: "Boolean", int: "Integer", float: "Double",
-                datetime: "DateTimeOffset"}  # fmt: skip
+_VALUE_TYPES = {
+    str: "String",
+    bool: "Boolean",
+    int: "Integer",
+    float: "Double",
+    datetime: "DateTimeOffset",
+}
 
 _OWN: dict[str, Callable[[Record], AttributeValue | None]] = {
     "tileId": lambda r: r.tile_id,

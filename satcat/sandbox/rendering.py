@@ -31,25 +31,40 @@ from satcat.sandbox.records import (
 #: differently).
 SELECTABLE = {
     name: name
-    for name in ("Id", "Name", "ContentType", "ContentLength", "OriginDate", "PublicationDate",
-                 "ModificationDate", "Online", "EvictionDate", "S3Path", "Checksum", "ContentDate",
-                 "Footprint")
-} | {"Geofootprint": "GeoFootprint"}  # fmt: skip
+    for name in (
+        "Id",
+        "Name",
+        "ContentType",
+        "ContentLength",
+        "OriginDate",
+        "PublicationDate",
+        "ModificationDate",
+        "Online",
+        "EvictionDate",
+        "S3Path",
+        "Checksum",
+        "ContentDate",
+        "Footprint",
+    )
+} | {"Geofootprint": "GeoFootprint"}
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NEVER = {"2025": "9999-12-31T23:59:59.999999Z", "2023": ""}
 _SPELLINGS_2023 = {"granuleIdentifier": "granuleidentifier", "datastripId": "datastripidentifier"}
 _FOLDERS = {
-    "SENTINEL-1": "Sentinel-1/SAR", "SENTINEL-2": "Sentinel-2/MSI", "SENTINEL-3": "Sentinel-3/OLCI",
+    "SENTINEL-1": "Sentinel-1/SAR",
+    "SENTINEL-2": "Sentinel-2/MSI",
+    "SENTINEL-3": "Sentinel-3/OLCI",
     "SENTINEL-5P": "Sentinel-5P/TROPOMI",
-}  # fmt: skip
+}
 
 
 def product(
     record: Record, expand: Collection[str], base: str, keys: Collection[str] | None = None
 ) -> str:
-    """One element of a Products answer; `base` is the catalogue's URL, `keys` what `$select` leaves
-    of it.
+    """One element of a Products answer, in JSON.
+
+    `base` is the catalogue's URL, `keys` what `$select` leaves (None: all).
     """
     said = _head(record) | {
         "PublicationDate": _instant(record.publication_date, record.style),
@@ -111,9 +126,7 @@ def _head(record: Record) -> dict[str, Any]:
 def _joined(
     record: Record, said: dict[str, Any], keys: Collection[str] | None, expanded: bool
 ) -> str:
-    """The JSON of an element; its attributes, the bulk of it, are put together from ready-made
-    text.
-    """
+    """The JSON of an element; its attributes, the bulk of it, come as ready-made text."""
     if keys is not None:
         said = {key: value for key, value in said.items() if key in keys}
     text = _dumps(said)

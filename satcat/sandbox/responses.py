@@ -1,4 +1,4 @@
-"""What goes back over the wire, and the bodies of refusals as they were recorded or are documented."""
+"""What goes back over the wire, and refusals as they were recorded or documented."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Response:
         )
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, no fault of the sandbox
     """Raised anywhere in the making of an answer: this is the answer instead."""
 
     def __init__(self, response: Response) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CATALOGUE = "/odata/v1"
 DOWNLOAD = "/download/odata/v1"
-TOKEN = "/auth/realms/CDSE/protocol/openid-connect/token"
+TOKEN = "/auth/realms/CDSE/protocol/openid-connect/token"  # noqa: S105 - a path
 
 _FILTER_LIST = f"{CATALOGUE}/Products/OData.CSC.FilterList"
 _ENTITY_SET = re.compile(rf"{CATALOGUE}/(Products|DeletedProducts)(?:\(([^()/]*)\)(/\$value)?)?")

@@ -91,9 +91,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that make satcat use this sandbox, with an account that is good
-        here.
-        """
+        """Environment variables that lead satcat here, with an account that is good."""
         return {
             "CDSE_CATALOGUE_URL": self.catalogue_url,
             "CDSE_DOWNLOAD_URL": self.download_url,
@@ -115,9 +113,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop serving, as an outage would; `start` serves the same catalogue again, on the same
-        port.
-        """
+        """Stop serving, as an outage would; `start` goes on with the same, on the same port."""
         if self._server is not None:
             server, self._server = self._server, None
             server.stop()
@@ -125,6 +121,10 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.stop()

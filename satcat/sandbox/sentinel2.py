@@ -14,14 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from uuid import UUID
 
 import shapely
 
 from satcat import tiles
-from satcat.sandbox.records import TILE, Record, Shared
+from satcat.sandbox.records import TILE, Record, Shared, stamp
 
 #: Neighbouring tiles in northern Spain, the first ones under two orbits.
-TILES = ("30TWM", "30TVM", "30TWN", "30TXM", "30TVN", "30TXN", "30TWL", "30TVL", "30TXL", "30TYM", "30TYN", "31TCG")  # fmt: skip
+TILES = (
+    *("30TWM", "30TVM", "30TWN", "30TXM", "30TVN", "30TXN"),
+    *("30TWL", "30TVL", "30TXL", "30TYM", "30TYN", "31TCG"),
+)
 
 TYPES = {"L1C": "S2MSI1C", "L2A": "S2MSI2A"}
 
@@ -36,8 +40,11 @@ _HALF_SWATH = 1.337
 # S2C takes over from S2A, here two months early, so that a default year has all three satellites.
 _HANDOVER = date(2024, 11, 1)
 # An orbit number that each satellite really had, and when: (number, relative orbit, date).
-_ORBITS = {"S2A": (26783, 45, date(2020, 8, 8)), "S2B": (30962, 48, date(2023, 2, 9)),
-           "S2C": (1091, 51, date(2024, 11, 21))}  # fmt: skip
+_ORBITS = {
+    "S2A": (26783, 45, date(2020, 8, 8)),
+    "S2B": (30962, 48, date(2023, 2, 9)),
+    "S2C": (1091, 51, date(2024, 11, 21)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,7 @@ class Datatake:
 
     @property
     def absolute_orbit(self) -> int:
-        """The orbit number: some 14.3 orbits a day since one that is known, and fit to the relative
-        orbit.
-        """
+        """The orbit number: some 14.3 a day since a known one, fit to the relative orbit."""
         known, relative, day = _ORBITS[self.platform]
         guess = known + round((self.sensing_start.date() - day).days * 14.3)
         off = (self.relative_orbit - relative - guess + known + 71) % 143 - 71
@@ -60,9 +65,7 @@ class Datatake:
 
 
 def passes(track: int, start: date, end: date) -> Iterator[Datatake]:
-    """Every datatake of the `track`-th orbit east of orbit 137, on the days from `start` up to, not
-    with, `end`.
-    """
+    """Every datatake of the `track`-th orbit east of 137, from `start` up to, not with, `end`."""
     relative = (137 - 43 * track - 1) % 143 + 1
     moment = timedelta(minutes=-10 * track, seconds=track % 3)
     day = start + timedelta(days=(_FIRST_PASS + timedelta(days=7 * track) - start).days % 5)
@@ -75,9 +78,7 @@ def passes(track: int, start: date, end: date) -> Iterator[Datatake]:
 
 @lru_cache(maxsize=4096)
 def tracks(tile_id: str) -> Mapping[int, str]:
-    """The orbits (counted east from 137) that see a tile, each with the WKT of the part that it
-    sees.
-    """
+    """The orbits (counted east from 137) that see a tile, and the part each sees, as WKT."""
     tile = tiles.footprint(tile_id)
     if tile.geom_type != "Polygon" or abs(tile.centroid.y) > 75:
         return {0: shapely.to_wkt(tile, rounding_precision=9)}
@@ -91,32 +92,44 @@ def tracks(tile_id: str) -> Mapping[int, str]:
     return seen
 
 
-def make(rng: random.Random, datatake: Datatake, tile_id: str, footprint: str, cloud_cover: float, *,
-         level: str = "L2A", baseline: str = "05.10", reprocessed: timedelta = timedelta(),
-         size_bytes: int) -> Record:  # fmt: skip
-    """One product of one tile, published a few hours after its sensing, or later if `reprocessed`."""
+def make(
+    rng: random.Random,
+    datatake: Datatake,
+    tile_id: str,
+    footprint: str,
+    cloud_cover: float,
+    *,
+    level: str = "L2A",
+    baseline: str = "05.10",
+    reprocessed: timedelta = timedelta(),
+    size_bytes: int,
+) -> Record:
+    """One product of one tile, published a few hours after sensing and `reprocessed`."""
     took = timedelta(minutes=105 if level == "L1C" else 214, seconds=datatake.relative_orbit * 7)
     generated = (datatake.sensing_start + took + reprocessed).replace(microsecond=0)
     origin = generated + timedelta(minutes=12, seconds=rng.randrange(1200))
     published = origin + timedelta(minutes=4, microseconds=rng.randrange(2_400_000_000))
-    name = (
-        f"{datatake.platform}_MSI{level}_{datatake.sensing_start:%Y%m%dT%H%M%S}_N{baseline.replace('.', '')}"
-        f"_R{datatake.relative_orbit:03}_T{tile_id}_{generated:%Y%m%dT%H%M%S}.SAFE"
-    )
+    modified = published + timedelta(microseconds=rng.randrange(20_000_000, 900_000_000))
     return Record(
-        id=new_id(rng), name=name, collection="SENTINEL-2", product_type=TYPES[level],
-        sensing_start=datatake.sensing_start, sensing_end=datatake.sensing_start,
-        origin_date=origin, publication_date=published,
-        modification_date=published + timedelta(microseconds=rng.randrange(20_000_000, 900_000_000)),
-        size_bytes=size_bytes, footprint=footprint, tile_id=tile_id, cloud_cover=cloud_cover,
+        id=new_id(rng),
+        name=_name(datatake, tile_id, level, baseline, generated),
+        collection="SENTINEL-2",
+        product_type=TYPES[level],
+        sensing_start=datatake.sensing_start,
+        sensing_end=datatake.sensing_start,
+        origin_date=origin,
+        publication_date=published,
+        modification_date=modified,
+        size_bytes=size_bytes,
+        footprint=footprint,
+        tile_id=tile_id,
+        cloud_cover=cloud_cover,
         attributes=_shared(datatake, level, baseline, generated),
-    )  # fmt: skip
+    )
 
 
 def cloud_cover(rng: random.Random, day: date, base: float | None = None) -> float:
-    """Percent of cloud: mostly very little or very much, more in winter; near `base`, the
-    neighbours', if given.
-    """
+    """Percent of cloud: very little or very much, more in winter, near `base` if given."""
     if base is None:
         mean = 0.55 + 0.2 * math.cos((day.timetuple().tm_yday - 15) / 58.1)
         base = 100 * rng.betavariate(1.1 * mean, 1.1 * (1 - mean))
@@ -125,34 +138,48 @@ def cloud_cover(rng: random.Random, day: date, base: float | None = None) -> flo
 
 def new_id(rng: random.Random) -> str:
     """A random (version 4) uuid."""
-    digits = f"{rng.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
+    return str(UUID(int=rng.getrandbits(128), version=4))
+
+
+def _name(datatake: Datatake, tile_id: str, level: str, baseline: str, generated: datetime) -> str:
+    digits = baseline.replace(".", "")
+    orbit = f"R{datatake.relative_orbit:03}"
+    sensed = stamp(datatake.sensing_start)
+    return (
+        f"{datatake.platform}_MSI{level}_{sensed}_N{digits}_{orbit}_T{tile_id}"
+        f"_{stamp(generated)}.SAFE"
+    )
 
 
 @lru_cache(maxsize=1 << 14)
 def _shared(datatake: Datatake, level: str, baseline: str, generated: datetime) -> Shared:
     """What all tiles of a datatake say alike, in the order of a recorded answer of 2024."""
-    platform, at = datatake.platform, f"{generated:%Y%m%dT%H%M%S}"
-    station, sensed = f"2{platform[2]}PS", datatake.sensing_start
-    strip = f"{platform}_OPER_MSI_{level}_DS_{station}_{at}_S{sensed - timedelta(seconds=2):%Y%m%dT%H%M%S}_N{baseline}"
-    granule = f"{platform}_OPER_MSI_{level}_TL_{station}_{at}_A{datatake.absolute_orbit:06}_T{TILE}_N{baseline}"
-    return Shared({
-        "origin": "ESA",
-        "datastripId": strip,
-        "orbitNumber": datatake.absolute_orbit,
-        "sourceProduct": f"{granule},{strip}",
-            "sourceProductOriginDate": ",".join([f"{generated + timedelta(minutes=12):%Y-%m-%dT%H:%M:%SZ}"] * 2),
-        "processingDate": generated,
-        "productGroupId": f"G{platform}_{sensed:%Y%m%dT%H%M%S}_{datatake.absolute_orbit:06}_N{baseline}",
-        "operationalMode": "INS-NOBS",
-        "processingLevel": TYPES[level],
-        "processorVersion": baseline,
-        "granuleIdentifier": granule,
-        "platformShortName": "SENTINEL-2",
-        "instrumentShortName": "MSI",
-        "relativeOrbitNumber": datatake.relative_orbit,
-        "platformSerialIdentifier": platform[2],
-    })  # fmt: skip
+    platform, orbit = datatake.platform, f"{datatake.absolute_orbit:06}"
+    sensed = datatake.sensing_start
+    first_line = stamp(sensed - timedelta(seconds=2))
+    part = f"2{platform[2]}PS_{stamp(generated)}"
+    strip = f"{platform}_OPER_MSI_{level}_DS_{part}_S{first_line}_N{baseline}"
+    granule = f"{platform}_OPER_MSI_{level}_TL_{part}_A{orbit}_T{TILE}_N{baseline}"
+    made = f"{generated + timedelta(minutes=12):%Y-%m-%dT%H:%M:%SZ}"
+    return Shared(
+        {
+            "origin": "ESA",
+            "datastripId": strip,
+            "orbitNumber": datatake.absolute_orbit,
+            "sourceProduct": f"{granule},{strip}",
+            "processingDate": generated,
+            "productGroupId": f"G{platform}_{stamp(sensed)}_{orbit}_N{baseline}",
+            "operationalMode": "INS-NOBS",
+            "processingLevel": TYPES[level],
+            "processorVersion": baseline,
+            "granuleIdentifier": granule,
+            "platformShortName": "SENTINEL-2",
+            "instrumentShortName": "MSI",
+            "relativeOrbitNumber": datatake.relative_orbit,
+            "sourceProductOriginDate": f"{made},{made}",
+            "platformSerialIdentifier": platform[2],
+        }
+    )
 
 
 def _centre_line(track: int, latitude: float) -> float:

@@ -146,8 +146,9 @@ class Handler(BaseHTTPRequestHandler):
         raise ConnectionResetError
 
     def _send(self, request: Request, response: Response, fault: Fault | None) -> None:
-        """Send an answer, as the fault leaves it. The request counts as ended just before its last
-        bytes leave.
+        """Send an answer, as the fault leaves it.
+
+        The request counts as ended just before its last bytes leave.
         """
         body, stated = _faulty_body(response, fault)
         self.close_connection |= fault is not None and fault.kind in ("cut", "length", "unsized")

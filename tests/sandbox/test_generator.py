@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -13,6 +14,8 @@ import shapely
 from satcat import tiles
 from satcat.sandbox import Record, Sandbox
 from satcat.sandbox.generator import SPAN, generate
+from satcat.sandbox.listing import Selection
+from satcat.sandbox.listings import listing
 from satcat.sandbox.records import attribute
 from satcat.sandbox.sentinel2 import TILES, passes, tracks
 
@@ -159,9 +162,28 @@ def test_products_of_the_future_are_left_out() -> None:
     assert max(record.modification_date for record in early) <= now
 
 
-def test_a_page_of_a_large_catalogue_looks_at_few_rows() -> None:
-    from satcat.sandbox.listing import Selection
+def test_hundreds_of_thousands_of_products_fit_in_memory() -> None:
+    generate(100)  # what is loaded once does not count
+    tracemalloc.start()
+    sandbox = Sandbox(products=6000, seed=77)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(sandbox.catalogue.products) == 6000
+    assert taken / 6000 < 2000  # bytes each: 200,000 stay under 400 MB
 
+
+def test_the_checksums_of_a_page_are_made_once() -> None:
+    sandbox = Sandbox(products=200)
+    query = {"$top": ["1000"], "$expand": ["Attributes"], "$orderby": ["PublicationDate"]}
+    first = listing(sandbox.catalogue, query, "", products=True)
+    made = [record.digests for record in sandbox.catalogue.products.values()]
+    assert None not in made
+    assert listing(sandbox.catalogue, query, "", products=True).body == first.body
+    again = [record.digests for record in sandbox.catalogue.products.values()]
+    assert all(one is other for one, other in zip(made, again, strict=True))
+
+
+def test_a_page_of_a_large_catalogue_looks_at_few_rows() -> None:
     sandbox = Sandbox(products=5000)
     day = datetime(2024, 6, 4, tzinfo=UTC), datetime(2024, 6, 6, tzinfo=UTC)
     looked_at = []

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from satcat.sandbox import REMOVED, Sandbox
+from satcat.sandbox.listings import listing
 
 S2 = "Collection/Name eq 'SENTINEL-2'"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -69,8 +70,6 @@ def test_a_next_link_repeats_the_request_further_on(sandbox: Sandbox, client: An
 
 
 def test_the_next_link_vanishes_where_skip_would_exceed_10000() -> None:
-    from satcat.sandbox.listings import listing
-
     sandbox = Sandbox(products=0)
     sandbox.catalogue.publish_random(12_000, publication_date="2024-06-01")
 

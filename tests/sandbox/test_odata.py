@@ -40,7 +40,7 @@ def record(**fields: object) -> Record:
         "modification_date": moment,
         "size_bytes": 10_000,
     }
-    return Record(**(given | fields))  # type: ignore[arg-type]
+    return Record(**(given | fields))
 
 
 def found(text: str, **fields: object) -> bool:

@@ -61,7 +61,11 @@ class Patience:
         """Seconds to wait after so many failures: twice as long each time, with some chance in it."""
         return min(self.longest_delay, self.first_delay * 2.0 ** (failures - 1)) * random.uniform(
             0.75, 1.25
-        )  # noqa: S311
+        )
+
+
+#: What is right for a real source.
+PATIENT = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def fetch(
     *,
     on_progress: OnProgress = ignore,
     stop: threading.Event | None = None,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
 ) -> Transferred:
     """Bring the product to exactly `target`; a right file that is there already is not fetched again.
 
@@ -136,7 +140,7 @@ def bring(
     *,
     on_progress: OnProgress = ignore,
     stop: threading.Event | None = None,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
     reread: Callable[[SatelliteImage], SatelliteImage] | None = None,
 ) -> Brought:
     """Complete the part file, check it and bring it to the disk.

@@ -38,7 +38,7 @@ def _place() -> str | None:
     """This boot of this machine, and the process namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+        return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from satcat.api.base import SatelliteAPI
-from satcat.api.transfer import Patience
+from satcat.api.transfer import PATIENT, Patience
 from satcat.database import Database
 from satcat.downloads import queue, slots
 from satcat.downloads.identity import is_dead, worker_name
@@ -73,6 +73,10 @@ class Timing:
     poll: float = 1.0
 
 
+#: What is right for a real source.
+USUAL = Timing()
+
+
 def run(
     database: Database,
     api: SatelliteAPI,
@@ -85,8 +89,8 @@ def run(
     stop: threading.Event | None = None,
     progress: DownloadProgress | None = None,
     on_reread: Callable[[SatelliteImage], None] = lambda product: None,
-    patience: Patience = Patience(),
-    timing: Timing = Timing(),
+    patience: Patience = PATIENT,
+    timing: Timing = USUAL,
 ) -> DownloadReport:
     """Fetch what is queued into the folder `out`, until nothing is queued any more.
 
@@ -194,7 +198,7 @@ class _Run:
                     self._do(job)
                 elif not self._more_to_come():
                     return
-        except Exception as error:  # whatever it is, the caller's thread must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
 
     def _claim(self, worker: str) -> Job | None:
@@ -243,7 +247,7 @@ class _Run:
                 job, product, lambda done, total: self.progress.advanced(shown, done)
             )
             outcome = self._finish(job, file)
-        except Exception as error:  # judged, and raised by the caller's thread if it ends the run
+        except Exception as error:  # noqa: BLE001 - judged, and raised by the caller's thread if it ends the run
             if job not in self.jobs:  # given back already, for it did not stop in time
                 return
             lost = job.lost or isinstance(error, LostClaimError)

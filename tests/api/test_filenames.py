@@ -20,7 +20,7 @@ ZIP, HDF5, GZIP, XML = (
 TAR = bytes(257) + b"ustar\x0000"
 
 
-def image(name: str, id: str = "11111111-2222-3333-4444-555555555555") -> SatelliteImage:  # noqa: A002
+def image(name: str, id: str = "11111111-2222-3333-4444-555555555555") -> SatelliteImage:
     return SatelliteImage(
         id=id,
         source="cdse",
@@ -95,7 +95,7 @@ def test_marks_tell_two_ids_of_one_name_apart() -> None:
 )  # fmt: skip
 def test_any_name_is_safe_as_one_part_of_a_path(
     name: str, said: str | None, head: bytes, id: str, claim: int
-) -> None:  # noqa: A002
+) -> None:
     product = image(name, id)
     for result in [
         *(final_name(product, said, head, mark=mark) for mark in marks(product)),

@@ -80,7 +80,8 @@ class Handler(socketserver.StreamRequestHandler):
         self.server.starts.append(asked)
         step = self.server.plan.pop(0) if self.server.plan else {}
         if "status" in step:
-            return self.write(f"HTTP/1.1 {step['status']} No\r\nContent-Length: 0\r\n\r\n".encode())
+            self.write(f"HTTP/1.1 {step['status']} No\r\nContent-Length: 0\r\n\r\n".encode())
+            return
         body = step.get("body", self.server.body)
         start = asked if self.server.ranges and step.get("honour", True) else 0
         start = step.get("start", start)

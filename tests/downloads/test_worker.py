@@ -55,18 +55,31 @@ def value_requests(sandbox: Sandbox) -> list[Any]:
     return sandbox.log.matching("$value")
 
 
-def test_what_is_queued_arrives_verified(publish: Publish, run: Run, row: Look, out: Path, database: Database) -> None:
+def test_what_is_queued_arrives_verified(
+    publish: Publish, run: Run, row: Look, out: Path, database: Database
+) -> None:
     ids = publish(6)
     report = run()
     assert (report.done, report.failed, report.skipped) == (6, 0, 0)
     for product_id in ids:
         done, product = row(product_id), held(database, product_id)
         body = Path(done.path).read_bytes()
-        assert Path(done.path).parent == out and Path(done.path).name == product.name.replace(".SAFE", ".zip")
-        assert (done.status, done.verification, done.checksum_algorithm) == ("done", "checksum", "blake3")
+        assert Path(done.path).parent == out and Path(done.path).name == product.name.replace(
+            ".SAFE", ".zip"
+        )
+        assert (done.status, done.verification, done.checksum_algorithm) == (
+            "done",
+            "checksum",
+            "blake3",
+        )
         assert done.checksum == product.blake3 == blake3(body).hexdigest()
         assert done.size_bytes == done.bytes_done == product.size_bytes == len(body)
-        assert done.verified_at and done.finished_at and done.worker is None and done.lease_until is None
+        assert (
+            done.verified_at
+            and done.finished_at
+            and done.worker is None
+            and done.lease_until is None
+        )
     assert len(os.listdir(out)) == 6
     assert report.bytes == sum(row(i).size_bytes for i in ids)
     with database.read() as connection:
@@ -119,7 +132,9 @@ def test_hostile_names_stay_in_the_folder(
     ids = publish(len(names))
     with database.write() as connection:
         for product_id, name in zip(ids, names, strict=True):
-            connection.execute(sa.update(products).where(products.c.id == product_id).values(name=name))
+            connection.execute(
+                sa.update(products).where(products.c.id == product_id).values(name=name)
+            )
     assert run().done == len(names)
     for product_id in ids:
         assert Path(row(product_id).path).parent == out
@@ -127,7 +142,9 @@ def test_hostile_names_stay_in_the_folder(
     assert os.listdir(out.parent) and not (out.parent.parent / "evil.zip").exists()
 
 
-def test_somebody_elses_file_is_never_overwritten(publish: Publish, run: Run, row: Look, out: Path, database: Database) -> None:
+def test_somebody_elses_file_is_never_overwritten(
+    publish: Publish, run: Run, row: Look, out: Path, database: Database
+) -> None:
     (one,) = publish()
     out.mkdir()
     plain = out / held(database, one).name.replace(".SAFE", ".zip")
@@ -152,7 +169,9 @@ def test_a_right_file_that_is_there_is_not_fetched_again(
     assert len(sandbox.log) == 0
 
 
-def test_an_altered_file_of_the_same_download_is_replaced(publish: Publish, run: Run, row: Look, database: Database, out: Path) -> None:
+def test_an_altered_file_of_the_same_download_is_replaced(
+    publish: Publish, run: Run, row: Look, database: Database, out: Path
+) -> None:
     (one,) = publish()
     run()
     path = Path(row(one).path)
@@ -163,7 +182,9 @@ def test_an_altered_file_of_the_same_download_is_replaced(publish: Publish, run:
     assert os.listdir(out) == [path.name]
 
 
-def test_a_cut_body_is_resumed_or_fetched_again(publish: Publish, run: Run, sandbox: Sandbox) -> None:
+def test_a_cut_body_is_resumed_or_fetched_again(
+    publish: Publish, run: Run, sandbox: Sandbox
+) -> None:
     sandbox.settings.ranges = "honour"
     publish(size_bytes=SIZE)
     sandbox.faults.next("cut", after=600_000, match="$value")
@@ -181,7 +202,11 @@ def test_one_fault_of_any_kind_is_overcome(
 ) -> None:
     sandbox.settings.ranges = ranges
     (one,) = publish(size_bytes=400_000)
-    options = {"cut": {"after": 300_000}, "truncated": {"after": 300_000}, "length": {"by": 77}}.get(fault, {})
+    options = {
+        "cut": {"after": 300_000},
+        "truncated": {"after": 300_000},
+        "length": {"by": 77},
+    }.get(fault, {})
     sandbox.faults.next(fault, match="$value", **options)
     assert run().done == 1
     assert row(one).verification == "checksum" and row(one).attempts == 0
@@ -211,7 +236,9 @@ def test_a_stale_checksum_is_read_again_and_stored(
     assert len(value_requests(sandbox)) == 1
 
 
-def test_without_a_published_checksum_the_row_says_so(publish: Publish, run: Run, row: Look, sandbox: Sandbox, api: ODataAPI, database: Database) -> None:
+def test_without_a_published_checksum_the_row_says_so(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox, api: ODataAPI, database: Database
+) -> None:
     (one,) = publish(mark=False)
     sandbox.catalogue.late_checksum(one)
     with database.write() as connection:
@@ -222,7 +249,9 @@ def test_without_a_published_checksum_the_row_says_so(publish: Publish, run: Run
     assert row(one).checksum == blake3(Path(row(one).path).read_bytes()).hexdigest()
 
 
-def test_too_many_connections_elsewhere_means_waiting(publish: Publish, run: Run, row: Look, sandbox: Sandbox) -> None:
+def test_too_many_connections_elsewhere_means_waiting(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox
+) -> None:
     ids = publish(3)
     sandbox.faults.next("status", n=8, status=429, retry_after=0, match="$value")
     report = run(workers=2)
@@ -252,14 +281,18 @@ def test_refused_credentials_end_the_run_and_leave_the_queue(
         assert connection.scalars(sa.select(account_slots.c.worker)).all() == [None] * 4
 
 
-def test_an_offline_product_is_left_for_later(publish: Publish, run: Run, row: Look, sandbox: Sandbox) -> None:
+def test_an_offline_product_is_left_for_later(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox
+) -> None:
     (one,) = publish()
     sandbox.catalogue.take_offline(one)
     assert run().skipped == 1
     assert row(one).status == "offline"
 
 
-def test_a_flag_that_says_offline_is_checked_at_the_source(publish: Publish, run: Run, row: Look, database: Database, sandbox: Sandbox) -> None:
+def test_a_flag_that_says_offline_is_checked_at_the_source(
+    publish: Publish, run: Run, row: Look, database: Database, sandbox: Sandbox
+) -> None:
     (one, other) = publish(2)
     with database.write() as connection:
         connection.execute(sa.update(products).values(online=False))
@@ -270,7 +303,9 @@ def test_a_flag_that_says_offline_is_checked_at_the_source(publish: Publish, run
     assert not any(other in str(request) for request in value_requests(sandbox))
 
 
-def test_a_product_that_is_gone_is_said_to_be(publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database) -> None:
+def test_a_product_that_is_gone_is_said_to_be(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database
+) -> None:
     deleted, unknown = publish(2)
     sandbox.catalogue.delete(deleted)
     with database.write() as connection:
@@ -291,14 +326,18 @@ def test_a_missing_body_of_a_listed_product_is_tried_later(
     assert row(one).not_before > row(one).requested_at
 
 
-def test_single_files_are_refused_clearly(publish: Publish, run: Run, row: Look, database: Database) -> None:
+def test_single_files_are_refused_clearly(
+    publish: Publish, run: Run, row: Look, database: Database
+) -> None:
     (one,) = publish()
     change(database, one, include="*_B02.jp2")
     assert run().failed == 1
     assert "only whole products" in row(one).error
 
 
-def test_a_source_that_is_down_ends_the_run(publish: Publish, run: Run, row: Look, sandbox: Sandbox) -> None:
+def test_a_source_that_is_down_ends_the_run(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox
+) -> None:
     ids = publish(12)
     sandbox.faults.next("status", n=999, status=503, match="$value")
     with pytest.raises(SourceUnavailableError):
@@ -307,7 +346,9 @@ def test_a_source_that_is_down_ends_the_run(publish: Publish, run: Run, row: Loo
     assert sum(row(i).attempts for i in ids) < 10
 
 
-def test_a_full_disk_stops_cleanly_and_the_bytes_are_kept(publish: Publish, run: Run, row: Look, out: Path) -> None:
+def test_a_full_disk_stops_cleanly_and_the_bytes_are_kept(
+    publish: Publish, run: Run, row: Look, out: Path
+) -> None:
     ids = publish(3, size_bytes=SIZE)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
@@ -322,14 +363,22 @@ def test_a_full_disk_stops_cleanly_and_the_bytes_are_kept(publish: Publish, run:
     assert not hidden(out)
 
 
-def test_a_folder_that_cannot_be_made_is_said(database: Database, api: ODataAPI, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said(
+    database: Database, api: ODataAPI, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(TransferError, match="cannot make"):
         worker.run(database, api, tmp_path / "file" / "products")
 
 
 def test_a_person_cancels_in_mid_transfer(
-    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, watcher: Any, out: Path
+    publish: Publish,
+    run: Run,
+    row: Look,
+    sandbox: Sandbox,
+    database: Database,
+    watcher: Any,
+    out: Path,
 ) -> None:
     sandbox.settings.rate = 300_000
     (one,) = publish(size_bytes=3_000_000)
@@ -337,7 +386,12 @@ def test_a_person_cancels_in_mid_transfer(
     began = time.monotonic()
     report = run(progress=watcher)
     assert time.monotonic() - began < 5
-    assert (row(one).status, watcher.outcomes, report.skipped, report.done) == ("cancelled", ["cancelled"], 1, 0)
+    assert (row(one).status, watcher.outcomes, report.skipped, report.done) == (
+        "cancelled",
+        ["cancelled"],
+        1,
+        0,
+    )
     assert all(name.startswith(".") for name in os.listdir(out))
 
 
@@ -395,7 +449,9 @@ def test_following_waits_for_new_rows(publish: Publish, run: Run, row: Look, wat
     timer.join()
 
 
-def test_no_more_than_four_at_once_whatever_is_asked(publish: Publish, run: Run, sandbox: Sandbox) -> None:
+def test_no_more_than_four_at_once_whatever_is_asked(
+    publish: Publish, run: Run, sandbox: Sandbox
+) -> None:
     sandbox.settings.rate = 2_000_000
     publish(10, size_bytes=300_000)
     assert run(workers=50).done == 10
@@ -403,7 +459,9 @@ def test_no_more_than_four_at_once_whatever_is_asked(publish: Publish, run: Run,
     assert not [request for request in value_requests(sandbox) if request.status == 429]
 
 
-def test_a_worker_without_a_free_slot_waits(publish: Publish, run: Run, database: Database, api: ODataAPI) -> None:
+def test_a_worker_without_a_free_slot_waits(
+    publish: Publish, run: Run, database: Database, api: ODataAPI
+) -> None:
     publish(1)
     account = slots.account_key(api.source, None)
     with database.write() as connection:
@@ -417,7 +475,9 @@ def test_a_worker_without_a_free_slot_waits(publish: Publish, run: Run, database
     assert run().done == 1
 
 
-def test_products_of_another_source_are_left_alone(publish: Publish, run: Run, row: Look, database: Database) -> None:
+def test_products_of_another_source_are_left_alone(
+    publish: Publish, run: Run, row: Look, database: Database
+) -> None:
     (one,) = publish()
     with database.write() as connection:
         connection.execute(sa.update(products).values(source="usgs"))
@@ -426,14 +486,20 @@ def test_products_of_another_source_are_left_alone(publish: Publish, run: Run, r
 
 
 def test_an_older_part_is_gone_on_with(
-    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, api: ODataAPI, out: Path
+    publish: Publish,
+    run: Run,
+    row: Look,
+    sandbox: Sandbox,
+    database: Database,
+    api: ODataAPI,
+    out: Path,
 ) -> None:
     sandbox.settings.ranges = "honour"
     (one,) = publish(size_bytes=SIZE)
     run()
     body = Path(row(one).path).read_bytes()
     Path(row(one).path).unlink()
-    product = read(api, next(iter(api.get([one], "SENTINEL-2")))[1])  # type: ignore[arg-type]
+    product = read(api, next(iter(api.get([one], "SENTINEL-2")))[1])
     (out / part_name(product, 1)).write_bytes(body[:1_000_000])
     change(database, one, status="queued", path=None)
     sandbox.log.clear()

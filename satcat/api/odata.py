@@ -212,7 +212,8 @@ class ODataAPI(SatelliteAPI):
                 for line in (*page.warnings, *(reject.error for reject in page.rejects)):
                     logger.warning("%s", line)
             held = len(found) + rejects
-            if held >= expected or held == self.count(filters, filters.interval):
+            # an empty answer is believed if a second one says the same
+            if held >= max(expected, 1) or held == self.count(filters, filters.interval):
                 ordered = sorted(found.values(), key=lambda product: product.id)
                 ordered.sort(key=lambda product: product.sensing_start, reverse=True)
                 return {product.id: product for product in ordered}

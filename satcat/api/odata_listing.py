@@ -53,7 +53,8 @@ class Listing(Generic[RowT]):
     ) -> Iterator[Page[RowT]]:
         """Walk through the listing by one date; see `listing.Walk`. No interval: one page without rows."""
         if interval is None:
-            return iter([Page[RowT]([], last=True)])
+            nothing: Page[RowT] = Page([], last=True, count=0 if count else None)
+            return iter([nothing])
         walk = Walk(
             self.fetch, host_of(self.url),
             key=key, other=other, interval=interval, count=count, remember=remember,

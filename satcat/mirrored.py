@@ -177,8 +177,9 @@ class _Found:
         filters, words = self.filters, []
         if filters.collection is None:
             words += _listed("collection", {kind.collection for kind in self.kinds})
-        if filters.product_type is None:
+        if filters.product_type is None and filters.processing_level is None:
             words += _listed("level", {kind.processing_level for kind in self.kinds})
+        if filters.product_type is None:
             words += _listed("product type", {kind.product_type for kind in self.kinds})
         words += _listed("tile", set(tiles))
         meant = _joined(self.intervals)
@@ -356,9 +357,8 @@ def _summaries(gaps: list[Gap]) -> Iterator[str]:
         key = (gap.reason, str(gap.kind or ""), str(gap.interval))
         alike.setdefault(key, []).extend([gap.tile] if gap.tile else [])
     for (reason, kind, interval), named in alike.items():
-        yield ", ".join(
-            filter(None, (f"{reason}: {kind}".rstrip(": "), *_listed("tile", set(named)), interval))
-        )
+        about = [kind] if kind else []
+        yield f"{reason}: {', '.join([*about, *_listed('tile', set(named)), interval])}"
 
 
 def _listed(word: str, values: Iterable[str | None]) -> list[str]:

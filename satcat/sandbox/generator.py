@@ -41,7 +41,7 @@ _PER_TILE = 200
 _EUROPE = (-10, 36, 30, 58)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def generate(
     n: int, seed: int = 1, package_bytes: tuple[int, int] = PACKAGE_BYTES
 ) -> tuple[Record, ...]:

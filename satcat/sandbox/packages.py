@@ -27,7 +27,7 @@ LARGEST = 2**32 - 2**20
 
 # A prime number of bytes, so that a resume that is off by a round number cannot hit equal bytes.
 _POOL_BYTES = 1_048_583
-_STEP = 1024
+_STEP = 256
 _CHUNK = 1 << 16
 _ZIP_END = 22
 _UTF8 = 0x800

@@ -27,6 +27,9 @@ class Finding:
     detail: str
     id: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.id or ''} {self.detail}".replace(":  ", ": ")
+
 
 def check(connection: Connection) -> Iterator[Finding]:
     """Look at everything; yields what is wrong, nothing if the catalogue is whole."""

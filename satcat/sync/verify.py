@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from satcat import integrity
 from satcat.api.base import SatelliteAPI
 from satcat.database import Database
+from satcat.products import SatelliteImage
 from satcat.sync import absence, cursors, engine, runs, scopes, store, windows
 from satcat.sync.absence import Differences, Listing
 from satcat.sync.clock import Clock
@@ -121,9 +122,14 @@ def _repair_offline(database: Database, report: VerifyReport) -> None:
             integrity.rebuild_derived(connection)
         store.drop_unlisted(connection)
         store.drop_both(connection)
-    mended = ("spatial index", "tile_months", "both")
-    report.mended += [f.detail for f in report.findings if f.kind in mended]
-    report.findings = [f for f in report.findings if f.kind not in mended]
+        held = store.held(connection, [f.id for f in report.findings if f.id is not None])
+
+    def is_mended(finding: integrity.Finding) -> bool:
+        derived = finding.kind in ("spatial index", "tile_months", "both")
+        return derived or (finding.kind == "altered" and finding.id not in held)
+
+    report.mended += [str(finding) for finding in report.findings if is_mended(finding)]
+    report.findings = [finding for finding in report.findings if not is_mended(finding)]
     for difference in report.differences:
         difference.repaired = True
 
@@ -180,7 +186,7 @@ class _Verifier:
             self._mender.fetch([product_id], slice_, force=True)
         for finding in [f for f in self._report.findings if f.kind == "altered" and f.id in mine]:
             self._report.findings.remove(finding)
-            self._report.mended.append(f"{finding.id}: {finding.detail}")
+            self._report.mended.append(str(finding))
 
     def spent(self, jobs: list[_Verifier]) -> int:
         """Requests since the comparing of windows began."""
@@ -232,7 +238,8 @@ class _Verifier:
 
     def _deleted_since(self, slice_: int, since: datetime) -> set[str]:
         filters = self._job.scope.slices[slice_].within(self._job.scope.interval)
-        pages = self._job.api.deletions(filters, since, self._job.clock.now)
+        later = self._job.clock.now + timedelta(days=1)  # whatever there is by now
+        pages = self._job.api.deletions(filters, since, later)
         return {deletion.id for page in pages or () for deletion in page.rows}
 
     def _named(self, window: Window, found: Differences) -> Iterator[Difference]:
@@ -245,34 +252,41 @@ class _Verifier:
             yield from (Difference(kind, product_id, where, detail) for product_id in ids)
 
     def sample(self) -> None:
-        """Compare a page of products in full, from a window chosen by chance."""
+        """Compare a page of products in full, from a window chosen by chance; those that just changed do not count."""
         if not self.windows or self._report.windows_left:
             return
         job, window = self._job, random.choice(self.windows)
+        since = self._known_to[window.slice]
         pages = job.api.pages(
-            job.scope.slices[window.slice],
-            window.interval,
-            published_before=self._known_to[window.slice],
-            count=False,
+            job.scope.slices[window.slice], window.interval, published_before=since, count=False
         )
-        page = next(iter(pages))
-        with job.database.read() as connection:
-            hashes = store.hashes(connection, [row.id for row in page.rows])
-        wrong = [
-            row for row in page.rows if hashes.get(row.id, row.content_hash) != row.content_hash
+        rows = [
+            row
+            for row in next(iter(pages)).rows
+            if row.modification_date is None or row.modification_date < since
         ]
-        self._report.products_sampled += len(page.rows)
-        where = f"{job.scope.name} {window.interval}"
-        for row in wrong:
-            self._report.differences.append(
-                Difference("stale", row.id, where, "says something else here", self._repair)
-            )
-        if self._repair and wrong:
-            with job.database.write() as connection:
+        with job.database.read() as connection:
+            hashes = store.hashes(connection, [row.id for row in rows])
+        wrong = [row for row in rows if hashes.get(row.id, row.content_hash) != row.content_hash]
+        self._report.products_sampled += len(rows)
+        self._name_sampled(window, wrong)
+
+    def _name_sampled(self, window: Window, wrong: list[SatelliteImage]) -> None:
+        """Products of which the source says other things than are held, though it does not say that it changed them."""
+        where, detail = f"{self._job.scope.name} {window.interval}", "says something else here"
+        self._report.differences += [
+            Difference("stale", row.id, where, detail, self._repair) for row in wrong
+        ]
+        if self._repair:
+            with self._job.database.write() as connection:
                 store.store(
-                    connection, wrong, scope_id=job.scope.id, slice_=window.slice,
-                    at=job.clock.now, force=True,
-                )  # fmt: skip
+                    connection,
+                    wrong,
+                    scope_id=self._job.scope.id,
+                    slice_=window.slice,
+                    at=self._job.clock.now,
+                    force=True,
+                )
 
     def close(self) -> None:
         """Take what following brought into the report."""

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 from click.exceptions import NoSuchCommand
 
-from satcat.cli.frame import Settings, common
+from satcat.cli.frame import Settings, common, complain
 from satcat.errors import SatcatError
 
 #: Each command with the first sentence of its help, in the order of the way through a catalogue.
@@ -102,28 +102,24 @@ def run(args: list[str]) -> int:
         code = satcat.main(args, prog_name="satcat", standalone_mode=False, obj=settings)
         sys.stdout.flush()
     except click.ClickException as error:
-        return _complain(_usage(error), error.exit_code)
+        complain(_usage(error))
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _complain("stopped; run the same command again to go on", 130)
+        complain("stopped; run the same command again to go on")
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return 1
     except SatcatError as error:
         _show_traceback(settings)
-        return _complain(str(error) or type(error).__name__, error.exit_code)
+        complain(str(error) or type(error).__name__)
+        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
         _show_traceback(settings)
         what = f"{type(error).__name__}: {error}"
-        return _complain(f"unexpected {what}; run again with -vv, and please report this", 1)
+        complain(f"unexpected {what}; run again with -vv, and please report this")
+        return 1
     return code if isinstance(code, int) else 0
-
-
-def _complain(what: str, code: int) -> int:
-    """Say in one line what is wrong."""
-    from satcat.cli.wording import printable
-
-    click.echo("satcat: " + printable(" ".join(what.split())), err=True)
-    return code
 
 
 def _usage(error: click.ClickException) -> str:

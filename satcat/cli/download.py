@@ -10,6 +10,7 @@ import click
 from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
+from satcat.cli.source import source
 from satcat.errors import DownloadsFailedError
 
 if TYPE_CHECKING:
@@ -56,23 +57,18 @@ def command(settings: Settings, *, out: Path, workers: int, limit: int | None, f
     failed go to stdout, one a line, as `satcat mark --ids` reads them; the reasons to stderr.
     """
     from satcat import progress
-    from satcat.api.odata import ODataAPI
 
-    api = ODataAPI()
-    try:
-        with settings.open() as catalogue:
-            files, size = (None, None) if follow or limit else _expected(catalogue)
-            watch = progress.of_downloads(quiet=settings.quiet, files=files, size=size)
-            try:
-                report = catalogue.download(
-                    api, out=out, workers=workers, limit=limit, follow=follow, progress=watch
-                )
-            finally:
-                watch.end()
-            _tell(settings, report, out)
-            return _list_failed(settings, catalogue, watch.failed)
-    finally:
-        api.close()
+    with source(settings) as api, settings.open() as catalogue:
+        files, size = (None, None) if follow or limit else _expected(catalogue)
+        watch = progress.of_downloads(quiet=settings.quiet, files=files, size=size)
+        try:
+            report = catalogue.download(
+                api, out=out, workers=workers, limit=limit, follow=follow, progress=watch
+            )
+        finally:
+            watch.end()
+        _tell(settings, report, out)
+        return _list_failed(settings, catalogue, watch.failed)
 
 
 def _expected(catalogue: Catalogue) -> tuple[int, int]:

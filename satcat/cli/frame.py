@@ -62,6 +62,13 @@ class Settings:
         return "" if self.db == "satcat.db" else f"--db {self.db} "
 
 
+def complain(what: str) -> None:
+    """Say in one line on stderr what is wrong."""
+    from satcat.cli.wording import printable
+
+    click.echo("satcat: " + printable(" ".join(what.split())), err=True)
+
+
 class Command(click.Command):
     """A command whose help ends in its exit codes and an example."""
 

@@ -7,6 +7,7 @@ output   -f --columns -o            query, sql, report coverage, queue list, sco
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -95,9 +96,7 @@ def _tiles(text: str) -> list[str]:
 def read_lines(option: str, name: str) -> list[str]:
     """The lines of a file (`-`: of standard input) that are not empty, less comments."""
     try:
-        text = (
-            click.get_text_stream("stdin").read() if name == "-" else Path(name).read_text("utf-8")
-        )
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise FilterError(f"{option}: {name} cannot be read: {reason}") from None

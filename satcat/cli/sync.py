@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 import sys
+import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from satcat.cli import options, wording
-from satcat.cli.frame import Settings
+from satcat.cli.frame import Settings, complain
 from satcat.cli.frame import command as satcat_command
-from satcat.errors import FilterError
+from satcat.cli.source import source
+from satcat.errors import CatalogueLockedError, FilterError, IncompleteError, SourceError
 
 if TYPE_CHECKING:
+    from satcat.api.base import SatelliteAPI
     from satcat.filters import SearchFilters
     from satcat.sync.report import ScopeReport
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
+_SPAN = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*(s|min|m|h|d)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
@@ -27,7 +31,7 @@ def span(_ctx: click.Context, param: click.Parameter, value: str | None) -> time
     if value is None:
         return None
     found = _SPAN.fullmatch(value.strip())
-    if found is None:
+    if found is None or not float(found[1]):
         raise click.BadParameter(
             f"{value!r} is no span of time: write 90s, 15m, 1h or 2d", param=param
         )
@@ -73,30 +77,34 @@ def span(_ctx: click.Context, param: click.Parameter, value: str | None) -> time
     type=click.IntRange(0),
     help="Believe at most N missing products at once.  [default: 1 % and 1,000]",
 )
+@click.option(
+    "--every",
+    metavar="SPAN",
+    callback=span,
+    help="Do not end: sync again every 15m, also after outages.",
+)
 @click.option("--moved", is_flag=True, help="Accept that the catalogue's address has changed.")
 @click.pass_obj  # fmt: skip
 def command(
-    settings: Settings, /, *, filters: SearchFilters, scope: str | None, dry_run: bool, **how: Any
-) -> int:
+    settings: Settings, /, *, filters: SearchFilters, scope: str | None, dry_run: bool, every: timedelta | None,
+    **how: Any,
+) -> int:  # fmt: skip
     """Mirror products of the source, and follow what changes there.
 
     With filters: saves them as a scope and syncs it. With --scope alone: that scope. Without: all scopes. An
     interrupted sync goes on where it stopped; a finished one follows publications, changes and deletions. Needs no
     account. What changes in a product's life, as --cloud and --online, makes no scope: mirror without it, filter offline.
     """
-    from satcat.api.odata import ODataAPI
-
     wanted = filters if filters.set_names else None
-    api = ODataAPI()
-    try:
+    with source(settings) as api:
         if dry_run:
             return _plan(api, wanted)
-        return _sync(settings, api, wanted, scope, how)
-    finally:
-        api.close()
+        if every is None:
+            return _sync(settings, api, wanted, scope, how)
+        return _repeat(every, lambda: _sync(settings, api, wanted, scope, how))
 
 
-def _plan(api: Any, filters: SearchFilters | None) -> int:
+def _plan(api: SatelliteAPI, filters: SearchFilters | None) -> int:
     from satcat.sync import engine
 
     if filters is None:
@@ -111,23 +119,35 @@ def _plan(api: Any, filters: SearchFilters | None) -> int:
 
 def _sync(
     settings: Settings,
-    api: Any,
+    api: SatelliteAPI,
     filters: SearchFilters | None,
     scope: str | None,
     how: dict[str, Any],
 ) -> int:
     from satcat import progress
-    from satcat.sync import engine
     from satcat.sync.report import SyncOptions
 
     with settings.open(create=filters is not None) as catalogue:
-        report = engine.sync(
-            catalogue.database, api, filters, scope=scope, options=SyncOptions(**how),
+        report = catalogue.sync(
+            api, filters, scope=scope, options=SyncOptions(**how),
             progress=progress.of_sync(quiet=settings.quiet), confirm=_confirm if sys.stdin.isatty() else None,
         )  # fmt: skip
     for done in report.scopes:
         _tell(settings, done)
+    if report.error is not None:
+        complain(f"products that only downloads need: {report.error}")
     return report.exit_code
+
+
+def _repeat(every: timedelta, once: Callable[[], int]) -> NoReturn:
+    """Sync now and then for ever; what may pass (the source is down, another sync runs) ends nothing."""
+    while True:
+        began = time.monotonic()
+        try:
+            once()
+        except (SourceError, IncompleteError, CatalogueLockedError) as error:
+            complain(str(error))
+        time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - began)))
 
 
 def _confirm(products: int) -> bool:
@@ -159,4 +179,4 @@ def _tell(settings: Settings, done: ScopeReport) -> None:
     for warning in done.warnings:
         settings.say(f"{done.name}: {warning}")
     if done.error is not None:
-        click.echo(f"satcat: {done.name}: {wording.printable(str(done.error))}", err=True)
+        complain(f"{done.name}: {done.error}")

@@ -11,6 +11,7 @@ import click
 from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
+from satcat.cli.source import source
 from satcat.errors import DifferencesError, FilterError
 
 if TYPE_CHECKING:
@@ -83,19 +84,13 @@ def _verify(
     settings: Settings, scope: str | None, budget: int | None, *, repair: bool, moved: bool
 ) -> VerifyReport:
     from satcat import progress
-    from satcat.api.odata import ODataAPI
-    from satcat.sync import verify
     from satcat.sync.report import SyncOptions
 
-    api = ODataAPI()
-    try:
-        with settings.open() as catalogue:
-            return verify.verify(
-                catalogue.database, api, scope=scope, repair=repair, budget=budget,
-                options=SyncOptions(moved=moved), progress=progress.of_sync(quiet=settings.quiet),
-            )  # fmt: skip
-    finally:
-        api.close()
+    with source(settings) as api, settings.open() as catalogue:
+        return catalogue.verify(
+            api, scope=scope, repair=repair, budget=budget, options=SyncOptions(moved=moved),
+            progress=progress.of_sync(quiet=settings.quiet),
+        )  # fmt: skip
 
 
 def _print(settings: Settings, report: VerifyReport) -> None:

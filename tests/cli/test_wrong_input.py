@@ -1,0 +1,121 @@
+"""What is wrong is told in one line, with the value and the right exit code; never with a traceback."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+# command line, exit code, what the line says
+WRONG = [
+    ("qery", 2, "query"),
+    ("query --tiel 30TWM", 2, "--tile"),
+    ("query --tile 30TWMX", 2, "30TWMX"),
+    ("query --tile 99AAA", 2, "99AAA"),
+    ("query --tile @none.txt", 2, "none.txt"),
+    ("query --cloud lots", 2, "lots"),
+    ("query --cloud 101", 2, "101"),
+    ("query --start June", 2, "June"),
+    ("query --start 2024-06-02 --end 2024-06-01", 2, "empty"),
+    ("query --bbox 1,2,3", 2, "--bbox"),
+    ("query --bbox 1,50,2,40", 2, "50"),
+    ("query --point 200,91", 2, "91"),
+    ("query --bbox 1,2,3,4 --point 1,2", 2, "give one of"),
+    ("query --geometry LINESTRING(1", 2, "LINESTRING"),
+    ("query --where 1=1);DROP", 2, "--where"),
+    ("query --where nosuch>1", 2, "nosuch"),
+    ("query --sort nosuch", 2, "nosuch"),
+    ("query --best cloud", 2, "--per"),
+    ("query --limit 0", 2, "--limit"),
+    ("query --columns nosuch", 2, "nosuch"),
+    ("query -f xml", 2, "xml"),
+    ("query -o nofolder/out.csv", 1, "nofolder/out.csv"),
+    ("query --strict --tile 33UUP", 6, "--strict"),
+    ("query --db none.db", 3, "none.db"),
+    ("--db none.db query", 3, "none.db"),
+    ("query --db text.txt", 3, "text.txt"),
+    ("query --db other.db", 3, "other.db"),
+    ("query --db mysql://me:hidden@host/x", 2, "mysql://me:***@host/x"),
+    ("show 00000000-0000-0000-0000-000000000000", 1, "00000000"),
+    ("sql DELETE_FROM_products", 2, "SQL"),
+    ("sql", 2, "STATEMENT"),
+    ("schema nosuch", 2, "nosuch"),
+    ("mark", 2, "--all"),
+    ("mark --all --tile 30TWM", 2, "only one of"),
+    ("mark --ids none.txt", 2, "none.txt"),
+    ("unmark", 2, "--all"),
+    ("report coverage --by day", 2, "day"),
+    ("sync --level L2A", 2, "--collection"),
+    ("sync --collection SENTINEL-2 --cloud 10", 2, "--cloud"),
+    ("sync --collection SENTINEL-2 --online", 2, "--online"),
+    ("sync --collection SENTINEL-2 --level L9", 2, "L9"),
+    ("sync --scope nosuch", 2, "nosuch"),
+    ("sync --overlap soon", 2, "soon"),
+    ("sync --every 0s", 2, "0s"),
+    ("sync --dry-run", 2, "--dry-run"),
+    ("scopes remove nosuch --yes", 2, "nosuch"),
+    ("scopes remove sentinel-2-l2a-30twm-1-more", 2, "--yes"),
+    ("verify --subset 1/2", 2, "--files"),
+    ("verify --files --subset half", 2, "half"),
+    ("verify --files --budget 3", 2, "--files"),
+    ("download --workers 5", 2, "--workers"),
+    ("db snapshot text.txt", 2, "text.txt"),
+    ("db snapshot nofolder/a.db", 2, "nofolder"),
+    ("demo full", 2, "full"),
+    ("sandbox --port 70000", 2, "70000"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
+def test_wrong_input_is_one_line(
+    run: Run, mirror: Path, tmp_path: Path, line: str, code: int, said: str
+) -> None:
+    (tmp_path / "text.txt").write_text("no database, but long enough to look like one\n" * 50)
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE t (x)")
+    other.close()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    done = run(*line.split())
+    assert (done.code, said in done.err) == (code, True), done.err
+    complaints = [text for text in done.err.splitlines() if text.startswith("satcat: ")]
+    assert len(complaints) == 1
+    assert "Traceback" not in done.err
+    assert "hidden" not in done.err
+
+
+def test_what_is_refused_changes_nothing(run: Run, mirror: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    mine = tmp_path / "full" / "thesis.tex"
+    mine.write_text("mine")
+    run("demo", "full")
+    assert mine.read_text() == "mine"
+    assert run("query", "--db", "none.db").code == 3
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_vv(
+    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError("no such thing")
+
+    monkeypatch.setattr("satcat.catalogue.Catalogue.status", break_down)
+    done = run("status")
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert "ZeroDivisionError" in done.err
+    assert "-vv" in done.err
+    assert "Traceback" in run("status", "-vv").err
+
+
+def test_ctrl_c_says_how_to_go_on(run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("satcat.catalogue.Catalogue.status", interrupt)
+    done = run("status")
+    assert done.code == 130
+    assert "go on" in done.err

@@ -51,6 +51,7 @@ class Anonymous(AuthBase):
     """No credentials, not even those of ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave the request as it is."""
         return request
 
 
@@ -61,6 +62,7 @@ class Bearer(AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the token to the request."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
@@ -198,7 +200,7 @@ class HttpClient:
                 return once()
             except SourceError as error:
                 failures += 1
-                seconds = self._retries.wait(failures, error, random.random())  # noqa: S311
+                seconds = self._retries.wait(failures, error, random.random())
                 if seconds is None:
                     raise
                 reason = error

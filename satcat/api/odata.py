@@ -63,7 +63,8 @@ class ODataAPI(SatelliteAPI):
     SEARCH_URL = "https://catalogue.dataspace.copernicus.eu/odata/v1/Products"
     DOWNLOAD_URL = "https://download.dataspace.copernicus.eu/odata/v1/Products"
     TOKEN_URL = (
-        "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"
+        "https://identity.dataspace.copernicus.eu"  # noqa: S105 - where tokens are, not one
+        "/auth/realms/CDSE/protocol/openid-connect/token"
     )
 
     source = "cdse"
@@ -202,24 +203,12 @@ class ODataAPI(SatelliteAPI):
         Raises:
             MalformedResponseError: again and again fewer products came than the service counts.
         """
-        for _ in range(_SEARCHES):
-            found: SearchResults = {}
-            expected, rejects = 0, 0
-            for page in self.pages(filters, filters.interval):
-                expected = page.count if page.count is not None else expected
-                found |= {product.id: product for product in page.rows}
-                rejects += len(page.rejects)
-                for line in (*page.warnings, *(reject.error for reject in page.rejects)):
-                    logger.warning("%s", line)
-            held = len(found) + rejects
-            # an empty answer is believed if a second one says the same
-            if held >= max(expected, 1) or held == self.count(filters, filters.interval):
-                ordered = sorted(found.values(), key=lambda product: product.id)
-                ordered.sort(key=lambda product: product.sensing_start, reverse=True)
-                return {product.id: product for product in ordered}
-        raise MalformedResponseError(
-            self._where, f"{held} products came of {expected} that it counts"
-        )
+        found: SearchResults = {}
+        for part in self.slices(filters):
+            found |= self._search(part)
+        ordered = sorted(found.values(), key=lambda product: product.id)
+        ordered.sort(key=lambda product: product.sensing_start, reverse=True)
+        return {product.id: product for product in ordered}
 
     def download(self, image_id: str, outname: str | Path, verbose: int = 0) -> Path:
         """Fetch one product to exactly `outname`, resuming, retrying and verifying; returns its path.
@@ -236,6 +225,24 @@ class ODataAPI(SatelliteAPI):
         if verbose:
             logger.info("%s: %d bytes, %s", done.path, done.size_bytes, done.verification)
         return done.path
+
+    def _search(self, filters: SearchFilters) -> SearchResults:
+        for _ in range(_SEARCHES):
+            found: SearchResults = {}
+            expected, rejects = 0, 0
+            for page in self.pages(filters, filters.interval):
+                expected = expected if page.count is None else page.count
+                found |= {product.id: product for product in page.rows}
+                rejects += len(page.rejects)
+                for line in (*page.warnings, *(reject.error for reject in page.rejects)):
+                    logger.warning("%s", line)
+            held = len(found) + rejects
+            # an empty answer is believed if a second one says the same
+            if held >= max(expected, 1) or held == self.count(filters, filters.interval):
+                return found
+        raise MalformedResponseError(
+            self._where, f"{held} products came of {expected} that it counts"
+        )
 
     def _get(self, id: str, collection: str) -> SatelliteImage | Reject | None:
         def read(body: Any) -> SatelliteImage | Reject:

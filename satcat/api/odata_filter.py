@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 SENSING_START = "ContentDate/Start"
 PUBLICATION = "PublicationDate"
 
-#: No documented limit exists for a URL; common servers stop at 8,192 characters. The rest is for dates and options.
+#: No limit of a URL is documented; common servers stop at 8,192 characters. The rest is for dates and options.
+_MOST_CHARACTERS = 7500
 _SLICE_TILES = 50
 _SLICE_CHARACTERS = 3500
 
@@ -49,6 +50,12 @@ def product_clauses(filters: SearchFilters) -> list[str]:
         clauses.append(f"{PUBLICATION} ge {times.to_text(filters.published)}")
     if filters.name is not None:
         clauses += _name_pattern(filters.name)
+    length = len(_encoded(clauses))
+    if length > _MOST_CHARACTERS:
+        raise FilterError(
+            f"these filters make a request of {length} characters, more than {_MOST_CHARACTERS}: "
+            "give fewer tiles, or a geometry with fewer vertices"
+        )
     return clauses
 
 

@@ -150,7 +150,7 @@ def test_an_instant_too_dense_to_skip_through_is_cut_by_the_other_date() -> None
 
 def test_an_instant_too_dense_by_both_dates_is_an_error_that_names_it() -> None:
     server = Server({f"{n:03d}": (5, 7) for n in range(100)})
-    with pytest.raises(ListingTooDenseError, match="2024-06-01T00:00:05.000000Z"):
+    with pytest.raises(ListingTooDenseError, match="2024-06-01T00:00:05"):
         server.ids()
 
 

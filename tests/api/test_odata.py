@@ -24,6 +24,7 @@ from satcat.errors import (
 from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage, SearchResults
 from satcat.sandbox import Sandbox
+from satcat.tiles import exists
 from satcat.times import Interval
 
 S2 = SearchFilters(collection="SENTINEL-2")
@@ -227,7 +228,7 @@ def test_changes_come_by_their_date(sandbox: Sandbox, api: ODataAPI, feed: Feed)
 def test_deletions_come_with_their_cause(sandbox: Sandbox, api: ODataAPI) -> None:
     since = sandbox.clock.now()
     sandbox.clock.advance(10)
-    gone = sorted(of(sandbox))[0]
+    gone = min(of(sandbox))
     name = sandbox.catalogue.products[gone].name
     sandbox.catalogue.delete(gone, "Corrupted product")
     [deletion] = rows(api.deletions(S2, since, since + timedelta(hours=1)))
@@ -264,7 +265,7 @@ def test_products_are_asked_for_at_their_own_address(sandbox: Sandbox, api: ODat
 
 
 def test_a_gateways_404_is_not_the_end_of_a_product(sandbox: Sandbox, api: ODataAPI) -> None:
-    here = sorted(of(sandbox))[0]
+    here = min(of(sandbox))
     sandbox.faults.next("html", n=99, match="Products(")
     with pytest.raises(MalformedResponseError):
         dict(api.get([here], "SENTINEL-2"))
@@ -284,6 +285,18 @@ def test_a_record_that_is_no_product_comes_as_a_reject(sandbox: Sandbox, api: OD
     assert pages[0].count == len(rows(iter(pages))) + 1
     [(_, row)] = api.get([odd], "SENTINEL-2")
     assert isinstance(row, Reject)
+
+
+def test_a_search_of_many_tiles_takes_several_listings(
+    full: Sandbox, everything: SearchResults
+) -> None:
+    held = {image.tile_id for image in everything.values()}
+    letters = "ABCDEFGHJKLMNPQRSTUV"
+    others = [f"30{band}{column}{row}" for band in "STU" for column in "TUVWXY" for row in letters]
+    tiles = [tile for tile in {*others, *held} if tile is not None and exists(tile)]
+    assert len(tiles) > 100
+    found = connect(full).search(SearchFilters(collection="SENTINEL-2", tile_id=tiles))
+    assert list(found.items()) == list(everything.items())
 
 
 # --- what requests look like
@@ -378,7 +391,7 @@ def test_a_passing_fault_leaves_a_search_complete(
 
 def test_a_list_that_stays_too_short_is_an_error(sandbox: Sandbox, api: ODataAPI) -> None:
     sandbox.faults.next("short", n=99, rows=3, next_link=False, match="$expand")
-    with pytest.raises(MalformedResponseError, match="of 5[0-9] that it counts"):
+    with pytest.raises(MalformedResponseError, match="that it counts"):
         api.search(S2)
 
 

@@ -185,9 +185,8 @@ def test_a_broken_connection_is_a_source_error_inside_the_block_too(
     sandbox: Sandbox, api: ODataAPI, image: SatelliteImage
 ) -> None:
     sandbox.faults.next("cut", after=3000, match="$value")
-    with api.open(image) as answer:
-        with pytest.raises(SourceError):
-            b"".join(answer.chunks(1000))
+    with api.open(image) as answer, pytest.raises(SourceError):
+        b"".join(answer.chunks(1000))
 
 
 def test_the_catalogues_redirect_takes_no_token_along(

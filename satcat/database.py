@@ -85,7 +85,7 @@ class Database:
                 raise CatalogueError(f"the folder {path.parent} does not exist: create it first")
         elif path.is_dir():
             raise CatalogueForeignError(str(path), "it is a folder")
-        return cls(path, _engine(path))
+        return cls(path, _engine(path, create=create))
 
     def close(self) -> None:
         """Close every connection; SQLite then folds its log back into the one file."""
@@ -156,6 +156,7 @@ class Database:
             self.check_version()
         with self.migrating() as connection:
             upgrade(connection)
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             if connection.scalar(sa.select(sa.func.count()).select_from(tiles)) == 0:
                 _fill_tiles(connection)
         return SCHEMA_VERSION
@@ -222,7 +223,7 @@ def sqlite_path(where: str | Path) -> Path:
     return Path(url.database)
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, *, create: bool) -> Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),  # as text, a path could hold a ? of its own
         connect_args={"timeout": 30, "check_same_thread": False},
@@ -234,7 +235,7 @@ def _engine(path: Path) -> Engine:
         connection.isolation_level = (
             None  # SQLAlchemy's "begin" below says when a transaction starts
         )
-        _set_pragmas(connection, wal_is_safe=wal_is_safe)
+        _set_pragmas(connection, create=create, wal_is_safe=wal_is_safe)
         register_functions(connection)
 
     @event.listens_for(engine, "begin")
@@ -249,12 +250,16 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-def _set_pragmas(connection: sqlite3.Connection, *, wal_is_safe: bool) -> None:
-    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # only a new file takes these
+def _set_pragmas(connection: sqlite3.Connection, *, create: bool, wal_is_safe: bool) -> None:
+    def pragma(name: str) -> object:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    if create and pragma("page_count") == 0:  # only a new file takes a page size
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     journal = "wal" if wal_is_safe else "delete"
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
+    # the mode is kept in the file: another program's database is not for us to change
+    if pragma("application_id") == APPLICATION_ID and pragma("journal_mode") != journal:
         with contextlib.suppress(
             sqlite3.OperationalError
         ):  # a read-only or busy file keeps what it has

@@ -1,0 +1,485 @@
+"""Opening, making and sharing a catalogue: every state a file may be in, and what other processes may do meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from satcat import database as database_module
+from satcat.database import APPLICATION_ID, PAGE_SIZE, Database, on_network_filesystem
+from satcat.errors import (
+    CatalogueDamagedError,
+    CatalogueError,
+    CatalogueForeignError,
+    CatalogueLockedError,
+    CatalogueMissingError,
+    CatalogueOutdatedError,
+    FilterError,
+)
+from satcat.models import SCHEMA_VERSION, downloads, products, tiles
+
+CREATE = """
+import sys
+from satcat.database import Database
+print("ready", flush=True)
+sys.stdin.readline()
+with Database.open(sys.argv[1], create=True) as made, made.read() as connection:
+    print(made.version(), flush=True)
+"""
+
+
+def edit(path: Path, *statements: str) -> None:
+    """Do something to the file with plain SQLite."""
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def creator(path: Path) -> subprocess.Popen[str]:
+    """A process that is about to make a catalogue, as soon as it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CREATE, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def count_tiles(catalogue: Database) -> int:
+    with catalogue.read() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(tiles)) or 0
+
+
+# What may be where a catalogue should be
+
+
+def nothing(_path: Path) -> None:
+    pass
+
+
+def an_empty_file(path: Path) -> None:
+    path.touch()
+
+
+def an_empty_database(path: Path) -> None:
+    edit(path, "PRAGMA user_version = 1")
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def some_text(path: Path) -> None:
+    path.write_text("tile,date\n30TWM,2024-06-01\n" * 1000)
+
+
+def another_programs_database(path: Path) -> None:
+    edit(path, "CREATE TABLE songs (title TEXT)")
+
+
+def another_alembic_project(path: Path) -> None:
+    edit(path, "CREATE TABLE alembic_version (version_num)", "CREATE TABLE products (id)")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "helps"),
+    [
+        (nothing, CatalogueMissingError, "satcat sync"),
+        (an_empty_file, CatalogueMissingError, "satcat sync"),
+        (an_empty_database, CatalogueMissingError, "satcat sync"),
+        (a_folder, CatalogueForeignError, "--db"),
+        (some_text, CatalogueForeignError, "--db"),
+        (another_programs_database, CatalogueForeignError, "--db"),
+        (another_alembic_project, CatalogueForeignError, "--db"),
+    ],
+)
+def test_what_is_no_catalogue_is_refused_and_left_alone(
+    tmp_path: Path, make: Callable[[Path], None], error: type[CatalogueError], helps: str
+) -> None:
+    path = tmp_path / "some.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(error) as raised:
+        Database.open(path)
+    assert raised.value.exit_code == 3
+    assert str(path) in str(raised.value)
+    assert helps in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+@pytest.mark.parametrize(
+    "make", [a_folder, some_text, another_programs_database, another_alembic_project]
+)
+def test_what_is_no_catalogue_is_not_made_one(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "some.db")
+    with pytest.raises(CatalogueForeignError):
+        Database.open(tmp_path / "some.db", create=True)
+
+
+@pytest.mark.parametrize("make", [an_empty_file, an_empty_database])
+def test_where_nothing_is_a_catalogue_is_made(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "some.db")
+    with Database.open(tmp_path / "some.db", create=True) as made:
+        assert made.version() == SCHEMA_VERSION
+        assert count_tiles(made) > 50_000
+    with Database.open(tmp_path / "some.db") as opened, opened.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+def test_a_catalogue_is_not_made_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="create it first"):
+        Database.open(tmp_path / "no" / "satcat.db", create=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "helps"), [("0000", "satcat --db {path} db upgrade"), ("0999", "upgrade satcat")]
+)
+def test_another_schema_version_is_told_what_helps(
+    catalogue_path: Path, version: str, helps: str
+) -> None:
+    edit(catalogue_path, f"UPDATE alembic_version SET version_num = '{version}'")
+    with pytest.raises(CatalogueOutdatedError) as raised:
+        Database.open(catalogue_path)
+    assert raised.value.exit_code == 3
+    assert str(raised.value).endswith(helps.format(path=catalogue_path) + ("`" * ("{" in helps)))
+    assert version in str(raised.value)
+
+
+def test_a_newer_catalogue_is_not_upgraded(catalogue_path: Path) -> None:
+    edit(catalogue_path, "UPDATE alembic_version SET version_num = '0999'")
+    with Database.connect(catalogue_path) as newer, pytest.raises(CatalogueOutdatedError):
+        newer.upgrade()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM alembic_version",
+        "UPDATE alembic_version SET version_num = 'a1b2c3'",
+        "INSERT INTO alembic_version VALUES ('0002')",
+    ],
+)
+def test_a_version_that_is_none_of_ours_is_foreign(catalogue_path: Path, statement: str) -> None:
+    edit(catalogue_path, statement)
+    with pytest.raises(CatalogueForeignError, match="unknown schema"):
+        Database.open(catalogue_path)
+
+
+@pytest.mark.parametrize(
+    "table", ["sqlite_master", "alembic_version", "tiles", "products_rtree_node"]
+)
+def test_a_damaged_file_is_said_to_be_damaged(catalogue_path: Path, table: str) -> None:
+    with contextlib.closing(sqlite3.connect(catalogue_path)) as connection:
+        root = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        page = (connection.execute(root, (table,)).fetchone() or (1,))[0]
+    with catalogue_path.open("r+b") as file:
+        file.seek(
+            (page - 1) * PAGE_SIZE + 100 * (page == 1)
+        )  # the first page begins with the header
+        file.write(b"\xff" * 2000)
+    with pytest.raises(CatalogueDamagedError) as raised:
+        _read_all(catalogue_path)
+    assert raised.value.exit_code == 3
+    assert "snapshot" in str(raised.value)
+
+
+def _read_all(path: Path) -> None:
+    with Database.open(path) as damaged, damaged.read() as connection:
+        for table in connection.scalars(
+            sa.text("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ).all():
+            connection.exec_driver_sql(f"SELECT * FROM {table} NOT INDEXED").all()
+        connection.exec_driver_sql("SELECT count(*) FROM products").all()
+
+
+def test_a_file_that_was_cut_off_is_said_to_be_damaged(catalogue_path: Path) -> None:
+    os.truncate(catalogue_path, 20 * PAGE_SIZE)
+    with pytest.raises(CatalogueDamagedError):
+        _read_all(catalogue_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.db", "what?x=1.db", "100%20.db", "a#b.db", "é·日.db", "x;y.db"]
+)
+def test_a_path_is_taken_as_it_is(template: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(template.read_bytes())
+    with Database.open(path) as opened:
+        assert opened.version() == SCHEMA_VERSION
+    assert [found.name for found in tmp_path.iterdir()] == [name]
+
+
+def test_an_sqlite_url_is_a_path(catalogue_path: Path) -> None:
+    with Database.open(f"sqlite:///{catalogue_path}") as opened:
+        assert opened.path == catalogue_path
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@host/satcat", "sqlite://", "sqlite:///:memory:"]
+)
+def test_another_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(FilterError) as raised:
+        Database.open(url)
+    assert "secret" not in str(raised.value)
+
+
+# What a catalogue's file is like
+
+
+def test_a_catalogue_has_its_pages_its_journal_and_its_mark(database: Database) -> None:
+    with database.read() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in (
+                "page_size",
+                "journal_mode",
+                "application_id",
+                "foreign_keys",
+                "synchronous",
+            )
+        }
+    assert pragmas == {
+        "page_size": PAGE_SIZE,
+        "journal_mode": "wal",
+        "application_id": APPLICATION_ID,
+        "foreign_keys": 1,
+        "synchronous": 1,
+    }
+
+
+def test_a_journal_mode_that_another_program_left_is_put_right(catalogue_path: Path) -> None:
+    edit(catalogue_path, "PRAGMA journal_mode = delete")
+    with Database.open(catalogue_path) as opened, opened.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+def test_a_closed_catalogue_is_one_file(catalogue_path: Path) -> None:
+    with Database.open(catalogue_path) as opened, opened.write() as connection:
+        connection.execute(sa.insert(downloads).values(product_id="a"))
+    assert [found.name for found in catalogue_path.parent.iterdir()] == [catalogue_path.name]
+
+
+MOUNTS = r"""/dev/sda1 / ext4 rw,relatime 0 0
+server:/export /data nfs4 rw,vers=4.2 0 0
+/dev/sdb1 /data/local xfs rw 0 0
+//nas/share /mnt/my\040share cifs rw 0 0
+tmpfs /tmp tmpfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/data/satcat.db", True),
+        ("/data/deep/er/satcat.db", True),
+        ("/data/local/satcat.db", False),
+        ("/mnt/my share/satcat.db", True),
+        ("/database/satcat.db", False),
+        ("/satcat.db", False),
+    ],
+)
+def test_network_file_systems_are_known_by_the_list_of_mounts(
+    tmp_path: Path, path: str, expected: bool
+) -> None:
+    (tmp_path / "mounts").write_text(MOUNTS)
+    assert on_network_filesystem(Path(path), tmp_path / "mounts") is expected
+
+
+def test_without_a_list_of_mounts_a_file_system_is_taken_at_its_word(tmp_path: Path) -> None:
+    assert not on_network_filesystem(tmp_path / "satcat.db", tmp_path / "no mounts")
+
+
+def test_on_a_network_file_system_there_is_no_log_of_wal(
+    catalogue_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    (tmp_path / "mounts").write_text(f"/dev/sda1 / ext4 rw 0 0\nnas:/x {tmp_path} nfs rw 0 0\n")
+    monkeypatch.setattr(
+        database_module,
+        "on_network_filesystem",
+        lambda path: on_network_filesystem(path, tmp_path / "mounts"),
+    )
+    with Database.open(catalogue_path) as opened, opened.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "delete"
+    assert "network file system" in caplog.text
+
+
+# Several processes
+
+
+def test_two_processes_may_make_one_catalogue_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "satcat.db"
+    makers = [creator(path) for _ in range(2)]
+    for maker in makers:
+        assert maker.stdin is not None
+        maker.stdin.write("go\n")
+        maker.stdin.flush()
+    assert [maker.communicate()[0] for maker in makers] == [f"{SCHEMA_VERSION}\n"] * 2
+    with Database.open(path) as opened:
+        made = count_tiles(opened)
+    assert made > 50_000
+
+
+@pytest.mark.parametrize("after", [0.05, 0.3, 0.8])
+def test_a_catalogue_whose_making_was_killed_can_be_made_again(
+    tmp_path: Path, after: float
+) -> None:
+    path = tmp_path / "satcat.db"
+    maker = creator(path)
+    assert maker.stdin is not None
+    maker.stdin.write("go\n")
+    maker.stdin.flush()
+    time.sleep(after)
+    maker.send_signal(signal.SIGKILL)
+    maker.communicate()
+    with Database.open(path, create=True) as made, made.read() as connection:
+        assert made.version() == SCHEMA_VERSION
+        assert connection.exec_driver_sql("PRAGMA page_size").scalar_one() == PAGE_SIZE
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    with Database.open(path) as opened:
+        assert count_tiles(opened) > 50_000
+
+
+def test_a_write_waits_for_another_writer(catalogue_path: Path) -> None:
+    other = sqlite3.connect(catalogue_path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO downloads (product_id) VALUES ('theirs')")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    release.start()
+    started = time.monotonic()
+    with Database.open(catalogue_path) as opened, opened.write() as connection:
+        connection.execute(sa.insert(downloads).values(product_id="ours"))
+        assert set(connection.scalars(sa.select(downloads.c.product_id))) == {"theirs", "ours"}
+    assert time.monotonic() - started >= 0.25
+    release.join()
+    other.close()
+
+
+def test_many_threads_write_without_losing_anything(database: Database) -> None:
+    def add(number: int) -> None:
+        for _ in range(20):
+            with database.write() as connection:
+                # a read that turns into a write: without the lock from the beginning this would fail
+                high = connection.scalar(sa.select(sa.func.max(downloads.c.priority))) or 0
+                connection.execute(
+                    sa.insert(downloads).values(product_id=f"{number}-{high}", priority=high + 1)
+                )
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        priorities = connection.scalars(sa.select(downloads.c.priority)).all()
+    assert sorted(priorities) == list(range(1, 81))
+
+
+def test_a_read_sees_one_state_to_its_end(database: Database, catalogue_path: Path) -> None:
+    counted = sa.select(sa.func.count()).select_from(downloads)
+    with database.read() as connection:
+        assert connection.scalar(counted) == 0
+        edit(catalogue_path, "INSERT INTO downloads (product_id) VALUES ('a')")
+        assert connection.scalar(counted) == 0
+    with database.read() as connection:
+        assert connection.scalar(counted) == 1
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_write_that_fails_stores_nothing(database: Database, durable: bool) -> None:
+    with pytest.raises(ZeroDivisionError), database.write(durable=durable) as connection:
+        connection.execute(sa.insert(downloads).values(product_id="a"))
+        raise ZeroDivisionError
+    with database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(downloads)) == 0
+
+
+def test_a_durable_write_is_synchronised_and_the_next_one_is_quick_again(
+    database: Database,
+) -> None:
+    with database.write(durable=True) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1
+
+
+def test_a_lock_that_is_never_let_go_is_one_line(
+    catalogue_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Database.open(catalogue_path) as opened:
+        with opened.read() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 50")  # instead of 30 seconds
+        other = sqlite3.connect(catalogue_path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CatalogueError, match="in use by another program"):
+            opened.write().__enter__()
+        other.close()
+
+
+def test_one_sync_at_a_time(database: Database, catalogue_path: Path) -> None:
+    with (
+        database.syncing("satcat sync"),
+        Database.open(catalogue_path) as second,
+        pytest.raises(CatalogueLockedError, match="satcat sync"),
+        second.syncing("satcat verify"),
+    ):
+        pass
+
+
+# People with plain SQLite
+
+
+def test_products_are_marked_from_any_sqlite_tool(
+    database: Database, catalogue_path: Path, add_products: Callable[..., None]
+) -> None:
+    add_products(
+        {"id": "clear"}, {"id": "cloudy", "cloud_cover": 80.0}, {"id": "archived", "online": False}
+    )
+    mark = """
+        INSERT INTO downloads (product_id)
+        SELECT id FROM products WHERE tile_id = '30TWM' AND cloud_cover < 20 AND online AND sensing_start >= '2024-06-01'
+        ON CONFLICT DO NOTHING"""
+    edit(catalogue_path, mark, mark)
+    with database.read() as connection:
+        row = connection.execute(sa.select(downloads)).mappings().one()
+    assert row["product_id"] == "clear"
+    assert (row["status"], row["priority"], row["attempts"], row["claim"]) == ("queued", 0, 0, 0)
+    assert row["verification"] == "none"
+    assert row["include"] is None
+    assert abs(row["requested_at"].timestamp() - time.time()) < 60
+
+
+@pytest.mark.parametrize("change", ["status = 'finished'", "verification = 'yes'", "status = NULL"])
+def test_a_queue_with_words_of_their_own_is_refused_by_the_database(
+    catalogue_path: Path, change: str
+) -> None:
+    edit(catalogue_path, "INSERT INTO downloads (product_id) VALUES ('a')")
+    with pytest.raises(sqlite3.IntegrityError):
+        edit(catalogue_path, f"UPDATE downloads SET {change}")
+
+
+def test_a_row_number_is_never_used_twice(
+    database: Database, catalogue_path: Path, add_products: Callable[..., None]
+) -> None:
+    add_products({}, {})
+    edit(catalogue_path, "DELETE FROM products")
+    add_products({})
+    with database.read() as connection:
+        assert connection.scalars(sa.select(products.c.pk)).all() == [3]

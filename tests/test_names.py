@@ -165,8 +165,10 @@ def test_markers_and_columns_of_sentinel_2_agree(
     name = f"S2A_MSI{level}_20240604T110619_N0510_R{orbit:03d}_T{tile}_20240604T125003{suffix}"
     parts = names.parse(name, "SENTINEL-2")
     assert (parts.processing_level, parts.tile_id, parts.relative_orbit) == (level, tile, orbit)
-    assert (names.tile_marker("SENTINEL-2", asked) in name) == (asked == tile)
-    assert names.relative_orbit_marker("SENTINEL-2", orbit) in name
+    tile_marker = names.tile_marker("SENTINEL-2", asked)
+    orbit_marker = names.relative_orbit_marker("SENTINEL-2", orbit)
+    assert tile_marker is not None and (tile_marker in name) == (asked == tile)
+    assert orbit_marker is not None and orbit_marker in name
 
 
 @given(st.text(max_size=100))

@@ -41,7 +41,7 @@ class Writer:
 
     def csv(self, rows: Iterable[Any]) -> int:
         """Comma-separated values with a header line."""
-        writer = csv.writer(self.file, lineterminator="\n")
+        writer = csv.writer(_UnixLines(self.file))
         writer.writerow(self.columns)
         return _drain(
             writer.writerow([_flat(self.get(row, name)) for name in self.columns]) for row in rows
@@ -87,6 +87,17 @@ class Writer:
         geometry = footprints.to_geojson(wkb) if wkb else None
         feature = {"type": "Feature", "geometry": geometry, "properties": properties}
         return feature | ({"id": properties["id"]} if "id" in properties else {})
+
+
+class _UnixLines:
+    """Ends each row in a plain newline. Asked to do so itself, csv would no longer quote a carriage return."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        """Take a row as csv ends it, in CR LF."""
+        self._file.write(row[:-2] + "\n")
 
 
 def _drain(writes: Iterable[object]) -> int:

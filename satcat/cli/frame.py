@@ -158,18 +158,32 @@ def _configured(ctx: click.Context, path: Path) -> dict[str, Any]:
         raise click.UsageError(f"{path} cannot be read: {error}") from None
     if not isinstance(root.command, click.Group):
         return {}
-    names = root.command.list_commands(root)
-    _refuse_unknown(path, section, names, "command")
+    _refuse_unknown(path, section, root.command.list_commands(root), "command")
     place = ""
     for word in ctx.command_path.split()[1:]:
-        section = section.get(word, {})
         place = f"{place}.{word}".lstrip(".")
-        if not isinstance(section, dict):
-            raise click.UsageError(f"{path}: {place} must be a table, [{place}]")
-    options = {p.name: p for p in ctx.command.params if p.name and p.expose_value}
+        tables = {
+            f"{place.rpartition('.')[0]}.{name}".lstrip("."): v for name, v in section.items()
+        }
+        for name, value in tables.items():
+            if not isinstance(value, dict):
+                raise click.UsageError(f"{path}: {name} must be a table, [{name}]")
+        section = section.get(word, {})
+    options = {name: p for p in ctx.command.params if p.expose_value for name in _spellings(p)}
     _refuse_unknown(path, section, options, f"option of [{place}]")
-    many = {name for name, p in options.items() if isinstance(p, click.Option) and p.multiple}
-    return {k: [v] if k in many and not isinstance(v, list) else v for k, v in section.items()}
+    return {str(options[name].name): _value(options[name], v) for name, v in section.items()}
+
+
+def _spellings(param: click.Parameter) -> list[str]:
+    """How an option may be named in the file: `max-delete` or `max_delete`."""
+    long = [opt.removeprefix("--") for opt in param.opts if opt.startswith("--")]
+    return [*long, *(opt.replace("-", "_") for opt in long if "-" in opt)]
+
+
+def _value(param: click.Parameter, value: Any) -> Any:
+    """An option that can be repeated takes one value or a list."""
+    several = isinstance(param, click.Option) and param.multiple
+    return [value] if several and not isinstance(value, list) else value
 
 
 def _refuse_unknown(path: Path, found: Iterable[str], known: Iterable[str], what: str) -> None:

@@ -25,13 +25,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--collection", metavar="NAME", help="SENTINEL-2; online it is required."),
     click.option("--product-type", metavar="TYPE", help="S2MSI2A."),
-    click.option("--level", "processing_level", metavar="LEVEL", help="Processing level, L2A."),
-    click.option("--tile", "tile_id", metavar="ID|@FILE", multiple=True,
+    click.option("--level", metavar="LEVEL", help="Processing level, L2A."),
+    click.option("--tile", metavar="ID|@FILE", multiple=True,
                  help="MGRS 30TWM or WRS-2 203033; again for more, or @FILE with one a line."),
-    click.option("--start", "start_date", metavar="TIME", help="Sensing start on or after, UTC."),
-    click.option("--end", "end_date", metavar="TIME",
+    click.option("--start", metavar="TIME", help="Sensing start on or after, UTC."),
+    click.option("--end", metavar="TIME",
                  help="Sensing start before; a bare date means that whole day too."),
-    click.option("--cloud", "cloud_cover", metavar="MAX",
+    click.option("--cloud", metavar="MAX",
                  help="Cloud cover of at most MAX percent; unknown is left out."),
     click.option("--bbox", metavar="W,S,E,N", help="Touching this box, degrees; W > E crosses 180°."),
     click.option("--geometry", metavar="TEXT|FILE", help="Touching this WKT or GeoJSON, or a file with one."),
@@ -45,11 +45,14 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--online/--offline", default=None, help="At hand at the source, or in its archive."),
     click.option("--where", metavar="SQL", help="Offline only: an SQL condition on the columns of products."),
 )  # fmt: skip
-_NAMES = (
-    "collection", "product_type", "processing_level", "tile_id", "start_date", "end_date", "cloud_cover", "bbox",
-    "geometry", "point", "name", "contains", "relative_orbit", "orbit_direction", "platform", "published_since",
-    "online", "where",
-)  # fmt: skip
+#: The options and the filters that they are.
+_FIELDS = {
+    "collection": "collection", "product_type": "product_type", "level": "processing_level", "tile": "tile_id",
+    "start": "start_date", "end": "end_date", "cloud": "cloud_cover", "bbox": "bbox", "geometry": "geometry",
+    "point": "point", "name": "name", "contains": "contains", "relative_orbit": "relative_orbit",
+    "orbit_direction": "orbit_direction", "platform": "platform", "published_since": "published_since",
+    "online": "online", "where": "where",
+}  # fmt: skip
 
 
 def filters(function: F) -> F:
@@ -57,7 +60,7 @@ def filters(function: F) -> F:
 
     @wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
-        given = {name: kwargs.pop(name) for name in _NAMES}
+        given = {field: kwargs.pop(option) for option, field in _FIELDS.items()}
         return function(*args, filters=filters_from(given), **kwargs)
 
     made: Any = gathered

@@ -29,14 +29,14 @@ def output(function: F) -> F:
 
     @wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
-        out = Output(kwargs.pop("format_"), kwargs.pop("columns"), kwargs.pop("out_file"))
+        out = Output(kwargs.pop("format"), kwargs.pop("columns"), kwargs.pop("output"))
         return function(*args, out=out, **kwargs)
 
     for add in (
-        click.option("-o", "out_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+        click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
                      help="Write to this file, whole or not at all."),
         click.option("--columns", metavar="A,B,…", help="Only these columns, in this order."),
-        click.option("-f", "--format", "format_", type=click.Choice(FORMATS), default="table",
+        click.option("-f", "--format", "format", type=click.Choice(FORMATS), default="table",
                      show_default=True, help="How to print results."),
     ):  # fmt: skip
         gathered = add(gathered)

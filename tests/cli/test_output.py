@@ -1,0 +1,176 @@
+"""What comes out: tables for people, and forms that scripts read back as they went in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satcat.cli import formats, table, wording
+from satcat.cli.query import COLUMNS
+from satcat.models import products
+from tests.cli.conftest import Run
+
+
+def written(form: str, rows: list[dict[str, object]]) -> str:
+    file = io.StringIO()
+    writer = formats.Writer(file, list(rows[0]), lambda row, name: row[name])
+    assert getattr(writer, form)(rows) == len(rows)
+    return file.getvalue()
+
+
+def test_machine_formats_hold_all_columns_but_pk_and_footprint() -> None:
+    assert [c.name for c in products.columns if c.name not in ("pk", "footprint")] == sorted(
+        COLUMNS, key=[c.name for c in products.columns].index
+    )
+
+
+cells = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(st.lists(st.fixed_dictionaries({"a": cells, "b": cells}), min_size=1, max_size=5))
+def test_any_text_comes_back_from_csv_and_json(rows: list[dict[str, object]]) -> None:
+    back = list(csv.DictReader(io.StringIO(written("csv", rows), newline="")))
+    assert back == [{k: v or "" for k, v in row.items()} for row in rows]
+    assert json.loads(written("json", rows)) == rows
+    assert [json.loads(line) for line in written("ndjson", rows).split("\n")[:-1]] == rows
+
+
+@given(st.text(), st.integers(18, 40))
+def test_no_text_drives_the_terminal_or_breaks_a_line(text: str, width: int) -> None:
+    file = io.StringIO()
+    table.write(file, ["name", "other"], [[text, "x"]], width)
+    lines = file.getvalue().split("\n")
+    assert len(lines) == 4
+    assert all(line.isprintable() and len(line) <= width for line in lines)
+
+
+def test_values_are_in_the_stored_form() -> None:
+    row = {
+        "at": datetime(2024, 6, 1, 10, tzinfo=UTC), "wkb": b"\x01\xff", "online": True, "cloud": 26.537797,
+        "attributes": {"ä": 1}, "unknown": None, "formula": "=1+1",
+    }  # fmt: skip
+    assert written("csv", [row]).splitlines()[1] == (
+        '2024-06-01T10:00:00.000000Z,01ff,true,26.537797,"{""ä"": 1}",,=1+1'
+    )
+    assert json.loads(written("ndjson", [row])) == row | {
+        "at": "2024-06-01T10:00:00.000000Z",
+        "wkb": "01ff",
+    }
+
+
+def test_a_table_shows_unknown_values_as_a_dash_and_aligns_numbers() -> None:
+    file = io.StringIO()
+    table.write(file, ["tile_id", "n"], [["30TWM", 5], [None, 120]])
+    assert file.getvalue() == "tile_id    n\n-------  ---\n30TWM      5\n-        120\n"
+
+
+def test_a_table_gives_up_long_headings_before_values() -> None:
+    file = io.StringIO()
+    table.write(file, ["mean_cloud_cover", "name"], [[1.5, "n" * 20]], 32)
+    assert "n" * 20 in file.getvalue()
+
+
+def test_rows_stream(tmp_path: Path) -> None:
+    rows = ({"id": f"{n:036d}"} for n in range(200_000))
+    with (tmp_path / "out").open("w") as file:
+        tracemalloc.start()
+        formats.Writer(file, ["id"], lambda row, name: row[name]).table(rows)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_450_000_000, "1.4 GB"),
+        (250e9, "250 GB"),
+        (2e15, "2.0 PB"),
+    ],
+)
+def test_sizes(number: float | None, said: str) -> None:
+    assert wording.size(number) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "less than a second"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3661, "1 h 1 min"),
+        (90_000, "1 d 1 h"),
+        (86_401, "1 d"),
+    ],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert wording.duration(seconds) == said
+
+
+def test_columns_are_chosen_and_ordered(run: Run, mirror: Path) -> None:
+    done = run("query", "--columns", "tile_id,id", "-f", "csv", "--limit", "1", "-q")
+    assert done.out.splitlines()[0] == "tile_id,id"
+    assert done.err == ""
+
+
+def test_geojson_is_a_feature_collection(run: Run, mirror: Path) -> None:
+    done = json.loads(run("query", "--tile", "30TWM", "-f", "geojson").out)
+    ids = run("query", "--tile", "30TWM", "-f", "ids").out.split()
+    assert (done["type"], [f["id"] for f in done["features"]]) == ("FeatureCollection", ids)
+    assert {f["geometry"]["type"] for f in done["features"]} == {"Polygon"}
+    assert all(f["properties"]["tile_id"] == "30TWM" for f in done["features"])
+
+
+def test_a_file_is_written_whole_or_not_at_all(run: Run, mirror: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert run("query", "-f", "csv", "-o", "out.csv").code == 0
+    before = out.read_text()
+    assert (
+        run(
+            "sql",
+            "SELECT id, abs(-9223372036854775807 - (pk > 3)) FROM products",
+            "-f",
+            "csv",
+            "-o",
+            "out.csv",
+        ).code
+        != 0
+    )
+    assert out.read_text() == before
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "out.csv",
+        "satcat.db",
+        "satcat.db-wal",
+        "satcat.db-shm",
+    }
+
+
+def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
+    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "satcat", "--db", mirror, "sql", endless, "-f", "csv"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"x\n"
+    process.stdout.close()
+    _, err = process.communicate(timeout=30)
+    assert err == b""
+
+
+def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: Path) -> None:
+    assert run("sql", "SELECT 1 AS a, 2 AS a", "-f", "csv").out == "a,a_2\n1,2\n"

@@ -1,0 +1,106 @@
+"""What people see of long work."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stderr
+
+import pytest
+
+from satcat import progress
+from satcat.products import SatelliteImage
+
+
+class Terminal(io.StringIO):
+    """A stderr that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_shows_the_total_also_when_it_grows() -> None:
+    with redirect_stderr(Terminal()) as terminal:
+        bar = progress.of_sync(quiet=False)
+        bar.begin("tiles", 10)
+        bar.expect(5)
+        bar.advance(15)
+        bar.say("a word")
+        bar.end()
+    assert "15/15" in terminal.getvalue()
+    assert "a word\n" in terminal.getvalue()
+
+
+def test_without_a_terminal_a_line_comes_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("satcat.progress.time.monotonic", lambda: now)
+    lines = progress.of_sync(quiet=False)
+    lines.begin("tiles", 1000)
+    for now in range(1, 91):  # noqa: B007 - the clock above reads it
+        lines.advance(10)
+    lines.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "tiles: 300 of 1,000 products, 10.0 a second",
+        "tiles: 600 of 1,000 products, 10.0 a second",
+        "tiles: 900 of 1,000 products, 10.0 a second",
+    ]
+
+
+def test_quiet_shows_nothing(make_product: Callable[..., SatelliteImage]) -> None:
+    with redirect_stderr(Terminal()) as terminal:
+        bar = progress.of_sync(quiet=True)
+        bar.begin("tiles", 10)
+        bar.say("a word")
+        bar.end()
+        watch = progress.of_downloads(quiet=True, files=1, size=10)
+        watch.started(make_product(), 10)
+        watch.finished(make_product(), "done")
+        watch.end()
+    assert terminal.getvalue() == ""
+
+
+def test_download_bars_add_up_and_leave_one_line(
+    make_product: Callable[..., SatelliteImage],
+) -> None:
+    with redirect_stderr(Terminal()) as terminal:
+        watch = progress.of_downloads(quiet=False, files=3, size=3000)
+        one, two, three = (make_product() for _ in range(3))
+        watch.started(one, 1000)
+        watch.started(two, 1000)
+        watch.advanced(one, 700)
+        watch.advanced(one, 100)  # it had to start again
+        watch.advanced(one, 1000)
+        watch.finished(one, "done")
+        watch.started(three, 1000)
+        watch.finished(three, "done")  # was here already
+        watch.advanced(two, 10)
+        watch.finished(two, "failed")
+        watch.end()
+    assert watch.failed == {two.id: "failed"}
+    text = terminal.getvalue()
+    assert f"failed: {two.name}\n" in text
+    assert "3 files:  67%" in text.splitlines()[-1].rpartition("\r")[2]
+
+
+def test_a_product_that_failed_and_then_came_is_no_failure(
+    make_product: Callable[..., SatelliteImage],
+) -> None:
+    watch = progress.DownloadWatch()
+    product = make_product()
+    watch.finished(product, "failed")
+    watch.finished(product, "done")
+    assert watch.failed == {}
+
+
+def test_without_a_terminal_each_file_is_a_line(
+    capsys: pytest.CaptureFixture[str], make_product: Callable[..., SatelliteImage]
+) -> None:
+    watch = progress.of_downloads(quiet=False, files=1, size=10)
+    product = make_product()
+    watch.started(product, 10)
+    watch.advanced(product, 10)
+    watch.finished(product, "done")
+    watch.end()
+    assert capsys.readouterr().err == f"done: {product.name}\n"

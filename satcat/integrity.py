@@ -130,7 +130,7 @@ def _hash(values: dict[str, Any]) -> str | None:
     """The content hash of a row as SQLite holds it; None if it cannot be one of ours."""
     try:
         values["attributes"] = json.loads(values["attributes"])
-        if values["online"] is not None:
+        if values["online"] in (0, 1):
             values["online"] = bool(values["online"])
         return content_hash(values)
     except (TypeError, ValueError):
@@ -139,7 +139,10 @@ def _hash(values: dict[str, Any]) -> str | None:
 
 def rebuild_derived(connection: Connection) -> None:
     """Make the spatial index and the counts per tile and month again from the products."""
-    connection.exec_driver_sql("DELETE FROM products_rtree")
+    made = "SELECT sql FROM sqlite_master WHERE name = 'products_rtree'"
+    definition = connection.exec_driver_sql(made).scalar_one()
+    connection.exec_driver_sql("DROP TABLE products_rtree")  # emptied, a damaged tree stays damaged
+    connection.exec_driver_sql(definition)
     connection.exec_driver_sql(
         f"""INSERT INTO products_rtree (pk, west, east, south, north, first_day, last_day)
         SELECT pk, west, east, south, north, day, day FROM ({_BOXES})"""

@@ -22,9 +22,8 @@ from satcat.errors import (
 MOST_ATTEMPTS = 5
 _FIRST_WAIT = 30.0  # seconds; twice as long after each failure
 _LONGEST_WAIT = 3600.0
-_RATE_WAIT = (
-    15.0  # where a 429 does not say how long: the source frees a connection with a small delay
-)
+# Where a 429 does not say how long: the source frees a connection with a small delay.
+_RATE_WAIT = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The worker: claims rows, fetches their files, and leaves the queue right however it ends.
 
-A run has some threads that fetch, and its caller's thread, which renews their leases and stops them. Killed, it leaves
+A run has some threads that fetch, one that renews their leases, and its caller's thread, which stops them. Killed, it leaves
 rows that another run takes over: at once if it can see that the process is dead, else when the lease has run out.
 """
 
@@ -153,26 +153,34 @@ class _Run:
             threading.Thread(target=self._thread, args=(worker_name(n),), daemon=True, name=f"download-{n}")
             for n in range(workers)
         ]  # fmt: skip
+        heart = threading.Thread(target=self._heart, daemon=True, name="download-leases")
         try:
-            for thread in threads:
+            for thread in (heart, *threads):
                 thread.start()
             self._watch(threads)
         finally:
-            self._close(threads)
+            self._close([*threads, heart])
         self.report.seconds = time.monotonic() - began
         if self.fatal is not None:
             raise self.fatal
         return self.report
 
     def _watch(self, threads: list[threading.Thread]) -> None:
-        """Renew leases until all threads have ended, or somebody wants to stop."""
-        beat_at = time.monotonic() + self.timing.beat
+        """Wait until all threads have ended, or somebody wants to stop.
+
+        Nothing else is done here: Ctrl-C strikes in this thread, and in the midst of a transaction would leave it open.
+        """
         while any(thread.is_alive() for thread in threads):
             if self.stop.wait(0.05) or self.ended.is_set():
                 return
-            if time.monotonic() >= beat_at:
+
+    def _heart(self) -> None:
+        """Renew leases as long as the run lasts."""
+        try:
+            while not self.ended.wait(self.timing.beat):
                 self._beat()
-                beat_at = time.monotonic() + self.timing.beat
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
+            self._end(error)
 
     def _close(self, threads: list[threading.Thread]) -> None:
         """Stop every thread and give back the rows of those that do not listen."""

@@ -479,6 +479,16 @@ def test_a_part_is_never_placed_over_a_file(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["x.zip", "y.zip"]
 
 
+def test_a_part_that_already_has_its_final_name_too_is_not_changed(tmp_path: Path) -> None:
+    with PartFile(tmp_path / "part") as part:
+        part.write(b"whole")
+    os.link(tmp_path / "part", tmp_path / "x.zip")
+    with PartFile(tmp_path / "part") as part:
+        assert part.size == 0
+        part.write(b"other bytes")
+    assert (tmp_path / "x.zip").read_bytes() == b"whole"
+
+
 def test_a_link_in_place_of_the_part_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "part").symlink_to(tmp_path / "precious")

@@ -57,7 +57,7 @@ class Catalogue:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # Looking: offline
+    # Looking, which needs no network
 
     def search(self, filters: SearchFilters, **choice: Unpack[select.Choice]) -> SearchResults:
         """The products that match, by id, newest sensing first; `choice` as for `select.select_products`."""
@@ -117,7 +117,7 @@ class Catalogue:
 
         return readonly.query(self.database.path, statement)
 
-    # Asking for downloads: offline
+    # Asking for downloads, which needs none either
 
     def mark(self, which: Selection, *, priority: int | None = None) -> Marked:
         """Ask for downloads; those that failed, were cancelled or gone are asked for again."""
@@ -135,7 +135,7 @@ class Catalogue:
         with self.database.write() as connection:
             return marks.unmark(connection, chosen)
 
-    # Meeting the source
+    # What meets the source
 
     def sync(
         self, api: SatelliteAPI, filters: SearchFilters | None = None, **how: Any

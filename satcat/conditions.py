@@ -34,7 +34,7 @@ _ROUNDING = timedelta(seconds=1)
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]""")
 
 
-class unindexed(ColumnElement[Any]):
+class unindexed(ColumnElement[Any]):  # noqa: N801 - compiled like an operator, so spelt as one
     """A column that must not choose the index: SQLite's unary plus.
 
     Without it an equality of the collection looks better to SQLite than a few candidates do, and takes 200 times as

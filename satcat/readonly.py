@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from satcat.database import register_functions
-from satcat.errors import CatalogueDamagedError, FilterError, SatcatError
+from satcat.errors import CatalogueDamagedError, CatalogueError, FilterError, SatcatError
 
 _READS = {
     sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE,
@@ -40,6 +41,7 @@ class Rows:
         self._path = path
         self._connection = _open(path)
         try:
+            _prepare(self._connection)
             cursor = self._connection.execute(statement)
         except (sqlite3.Error, ValueError) as error:
             self.close()
@@ -84,17 +86,24 @@ def query(path: Path, statement: str) -> Rows:
 
 def _open(path: Path) -> sqlite3.Connection:
     where = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(where, uri=True, timeout=30, check_same_thread=False)
+    try:
+        return sqlite3.connect(where, uri=True, timeout=30, check_same_thread=False)
+    except sqlite3.OperationalError as error:
+        raise CatalogueError(f"{path} cannot be opened: {error}") from None
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Take from the connection all that could change anything."""
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     connection.execute("PRAGMA query_only = ON")
     register_functions(connection)
-    # A virtual table prepares its own writing statements when it is first used, which would be refused.
+    # A virtual table prepares its own writing statements when it is first used, which would be refused later.
     virtual = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'"
     for (name,) in connection.execute(virtual).fetchall():
         quoted = name.replace('"', '""')
-        connection.execute(f'SELECT 1 FROM "{quoted}" LIMIT 0')
+        with suppress(sqlite3.OperationalError):  # of a kind that this SQLite does not know
+            connection.execute(f'SELECT 1 FROM "{quoted}" LIMIT 0')
     connection.set_authorizer(_authorise)
-    return connection
 
 
 def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:

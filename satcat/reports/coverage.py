@@ -92,7 +92,8 @@ def _from_products(filters: SearchFilters, *, months: bool) -> Select[Any]:
     c = products.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
     keys += [select.group("month").label("month")] if months else []
-    done = sa.and_(
+    # no join: its columns would make those of a person's own condition ambiguous
+    done = sa.exists().where(
         downloads.c.product_id == c.id, downloads.c.status == "done", downloads.c.include.is_(None)
     )
     return (
@@ -105,9 +106,9 @@ def _from_products(filters: SearchFilters, *, months: bool) -> Select[Any]:
             sa.func.min(c.sensing_start).label("first_sensing"),
             sa.func.max(c.sensing_start).label("last_sensing"),
             sa.func.coalesce(sa.func.sum(c.size_bytes), 0).label("size_bytes"),
-            sa.func.count(downloads.c.product_id).label("downloaded"),
+            sa.func.count(sa.case((done, 1))).label("downloaded"),
         )
-        .select_from(products.outerjoin(downloads, done))
+        .select_from(products)
         .where(c.tile_id.is_not(None), *matches(filters))
         .group_by(*keys)
         .order_by(*keys)
@@ -230,17 +231,19 @@ def _month(moment: datetime) -> str:
 
 def _months(first: str, last: str) -> Iterator[str]:
     """The months from one to another, both included, `2024-06`."""
-    month = first
-    while month <= last:
-        yield month
-        month = _following(month)
+    for number in range(_number(first), _number(last) + 1):
+        yield _text(number)
 
 
-def _following(month: str) -> str:
-    year, number = int(month[:4]), int(month[5:])
-    return f"{year + number // 12:04}-{number % 12 + 1:02}"
+def _number(month: str) -> int:
+    """The month, counted from January of year 0."""
+    return int(month[:4]) * 12 + int(month[5:]) - 1
+
+
+def _text(number: int) -> str:
+    return f"{number // 12:04}-{number % 12 + 1:02}"
 
 
 def _interval(month: str) -> Interval:
-    end = None if month == "9999-12" else times.parse_bound(f"{_following(month)}-01")
+    end = None if month == "9999-12" else times.parse_bound(f"{_text(_number(month) + 1)}-01")
     return Interval(times.parse_bound(f"{month}-01"), end)

@@ -81,7 +81,8 @@ class Survey:
         lines = list(_summaries(self.gaps))
         if len(lines) > _LINES:
             lines[_LINES:] = [f"and {len(lines) - _LINES:,} more such gaps"]
-        lines += [f"taken to mean what is mirrored: {text}" for text in self.narrowed]
+        if self.narrowed:
+            lines.append(f"taken to mean what is mirrored: {', '.join(self.narrowed)}")
         if self.followed_to is not None:
             lines.append(f"the mirror is as of {times.to_text(self.followed_to)[:16]}Z")
         return lines

@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
@@ -22,7 +21,6 @@ from satcat.database import Database
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.footprints import Footprint
-from satcat.models import products
 from satcat.products import SatelliteImage
 from satcat.sync.store import store
 

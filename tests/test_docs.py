@@ -1,0 +1,148 @@
+"""Documentation that cannot rot: every command has help, an example and a place in the README; what is shown there works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from satcat import cli, times
+from satcat.cli.frame import EXIT_CODES, Command
+from satcat.database import Database
+from satcat.products import SatelliteImage
+from satcat.sandbox import Sandbox
+from satcat.sync import store
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+
+
+def commands() -> Iterator[tuple[str, Command]]:
+    """Every command with its words, `report coverage`."""
+    ctx = click.Context(cli.satcat)
+    for name in cli.COMMANDS:
+        command = cli.satcat.get_command(ctx, name)
+        if isinstance(command, click.Group):
+            yield from (
+                (f"{name} {word}", sub)
+                for word, sub in command.commands.items()
+                if isinstance(sub, Command)
+            )
+        else:
+            assert isinstance(command, Command)
+            yield name, command
+
+
+ALL = dict(commands())
+every_command = pytest.mark.parametrize("words", ALL)
+
+
+def parses(line: str) -> None:
+    """Parse a command line of satcat as far as its own options; run nothing."""
+    words = [word for word in shlex.split(line) if "=" not in word or word.startswith("-")]
+    assert words.pop(0) == "satcat"
+    name = next(
+        known for known in (" ".join(words[:2]), words[0]) if known in ALL or known in cli.COMMANDS
+    )
+    if name not in ALL:
+        return  # `satcat queue`: a group alone
+    command = ALL[name]
+    command.make_parser(click.Context(command)).parse_args(words[len(name.split()) :])
+
+
+@every_command
+def test_every_command_has_help_and_an_example_that_parses(words: str) -> None:
+    command = ALL[words]
+    assert command.help
+    lines = [line.strip() for line in command.example.strip().splitlines()]
+    mine = [line for line in lines if f"satcat {words}" in line]
+    assert mine, f"no example of satcat {words}"
+    for line in lines:
+        for part in re.findall(r"satcat [^|&>]+", line):
+            if not part.startswith("satcat-"):
+                parses(part)
+
+
+@every_command
+def test_every_option_has_help(words: str) -> None:
+    for param in ALL[words].params:
+        if isinstance(param, click.Option):
+            assert param.help, param.opts
+
+
+@every_command
+def test_every_command_has_a_place_in_the_readme(words: str) -> None:
+    assert re.search(rf"`satcat {words}\b", README)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_list_of_commands_says_what_their_help_says(name: str) -> None:
+    command = cli.satcat.get_command(click.Context(cli.satcat), name)
+    assert command is not None
+    assert command.get_short_help_str(limit=200).rstrip(".") == cli.COMMANDS[name].rstrip(".")
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    for code, meaning in EXIT_CODES.items():
+        assert re.search(rf"^\| {code} \| .*{meaning.split()[0]}", README, re.MULTILINE)
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    from satcat import errors
+
+    raised = {value.exit_code for value in vars(errors).values() if isinstance(value, type)}
+    assert raised <= set(EXIT_CODES)
+
+
+def test_the_readme_names_every_filter() -> None:
+    options = {opt for param in ALL["query"].params for opt in (*param.opts, *param.secondary_opts)}
+    own = {
+        "--sort",
+        "--limit",
+        "--latest",
+        "--best",
+        "--per",
+        "--strict",
+        "--columns",
+        "--format",
+        "--output",
+    }
+    for option in options - own - {"--db", "--verbose", "--quiet", "-v", "-q", "-f", "-o"}:
+        assert option in README
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\$ (satcat .*)$", README, re.MULTILINE))
+def test_what_the_readme_types_parses(line: str) -> None:
+    parses(line)
+
+
+def test_the_readmes_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    with Sandbox(products=1000) as source:
+        for name, value in source.environment.items():
+            monkeypatch.setenv(name, value)
+        exec(compile(block, "README.md", "exec"), {})
+    files = list((tmp_path / "products").glob("*.zip"))
+    assert len(files) == len(capsys.readouterr().out.splitlines()) > 0
+
+
+def test_the_readmes_sql_marks_products(
+    catalogue_path: Path, database: Database, make_product: Callable[..., SatelliteImage]
+) -> None:
+    (block,) = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    with database.write() as connection:
+        store.store(connection, [make_product()], scope_id=None, at=times.now())
+    with sqlite3.connect(catalogue_path) as connection:
+        connection.executescript(block)
+        (marked,) = connection.execute(
+            "SELECT count(*) FROM downloads WHERE status = 'queued'"
+        ).fetchone()
+    connection.close()
+    assert marked == 1

@@ -18,33 +18,37 @@ rows before it or after it. Indexes, triggers and views of our own are changed a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from satcat.errors import CatalogueError
+
+# Views first, for triggers may be on them. The column -2 of an index is an expression.
+_ASIDE = """
+    SELECT type, name, sql FROM sqlite_master AS made
+    WHERE sql IS NOT NULL AND (type IN ('view', 'trigger') OR type = 'index' AND (
+        tbl_name = ? OR EXISTS (SELECT 1 FROM pragma_index_xinfo(made.name) WHERE cid = -2)))
+    ORDER BY type = 'view' DESC, rowid
+"""
 
 
 @contextmanager
 def keeping(connection: Connection, table: str) -> Iterator[None]:
     """Set aside what a rebuild of `table` would lose or stumble over, and put it back as it was.
 
-    That is all views and triggers, for SQLite looks through every one when it renames a table, and the table's indexes.
+    That is all views and triggers, for SQLite looks through every one when it renames a table, the table's indexes, and
+    those on expressions, which SQLAlchemy cannot read, also of the tables that it refers to.
     What the block makes anew under the same name stays as the block made it. Row numbers go on where they were, so that
     no number is used twice.
 
     Raises:
         CatalogueError: one of them does not fit the rebuilt table; it is named.
     """
-    aside = connection.exec_driver_sql(
-        """SELECT type, name, sql FROM sqlite_master
-        WHERE sql IS NOT NULL AND (type IN ('view', 'trigger') OR type = 'index' AND tbl_name = ?)
-        ORDER BY type = 'view' DESC, rowid""",  # views first: triggers may be on them
-        (table,),
-    ).all()
+    found = connection.exec_driver_sql(_ASIDE, (table,)).all()
+    aside = [(row.type, row.name, row.sql) for row in found]
     last = _last_row_number(connection, table)
     for kind, name, _ in reversed(aside):
         connection.exec_driver_sql(f"DROP {kind} IF EXISTS {_quoted(name)}")
@@ -56,7 +60,7 @@ def keeping(connection: Connection, table: str) -> Iterator[None]:
     _put_back(connection, table, aside)
 
 
-def _put_back(connection: Connection, table: str, aside: Sequence[Row[Any]]) -> None:
+def _put_back(connection: Connection, table: str, aside: list[tuple[str, str, str]]) -> None:
     made = {
         tuple(row) for row in connection.exec_driver_sql("SELECT type, name FROM sqlite_master")
     }

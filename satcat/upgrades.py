@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 def config(connection: Connection | None = None) -> Config:
     """Alembic's configuration for the migrations that come with satcat, wherever it is installed."""
     made = Config()
-    made.set_main_option("script_location", str(files("satcat.migrations")))
+    place = str(files("satcat.migrations"))
+    made.set_main_option("script_location", place.replace("%", "%%"))
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection
     return made

@@ -73,7 +73,9 @@ def test_whatever_does_more_than_read_is_refused_in_one_line(path: Path, stateme
 
 def test_an_error_in_the_midst_of_the_rows_is_told(path: Path) -> None:
     with (
-        readonly.query(path, "SELECT abs(column1) FROM (VALUES (1), (-9223372036854775808))") as rows,
+        readonly.query(
+            path, "SELECT abs(column1) FROM (VALUES (1), (-9223372036854775808))"
+        ) as rows,
         pytest.raises(FilterError, match="integer overflow"),
     ):
         list(rows)

@@ -54,9 +54,8 @@ def keeping(connection: Connection, table: str) -> Iterator[None]:
         connection.exec_driver_sql(f"DROP {kind} IF EXISTS {_quoted(name)}")
     yield
     if last is not None:
-        connection.exec_driver_sql(
-            "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, table)
-        )
+        connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        connection.exec_driver_sql("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last))
     _put_back(connection, table, aside)
 
 

@@ -72,7 +72,7 @@ def kind_of(scope: SearchFilters, asked: SearchFilters) -> Kind | None:
 
 def vouches_for_tile(scope: SearchFilters, tile: str, asked: SearchFilters) -> bool:
     """Tell whether the scope holds all that the query means of one tile."""
-    if scope.tiles and tile not in scope.tiles:
+    if not _is_cut_so(scope.collection, tile) or (scope.tiles and tile not in scope.tiles):
         return False
     return _holds(scope, asked.area) or _holds(scope, _footprint(tile))
 
@@ -92,6 +92,15 @@ def is_of_level(collection: str, product_type: str | None, level: str | None) ->
         return False
     # S2MSI2A stands in names as MSIL2A; all other types stand there as they are
     return marker in f"_{product_type}_".replace("S2MSI", "MSIL")
+
+
+def _is_cut_so(collection: str | None, tile: str) -> bool:
+    """Tell whether the collection can have products of this tile: it is not cut along the other grid."""
+    try:
+        names.tile_marker(collection or "", tile)
+    except FilterError:
+        return False
+    return True
 
 
 def _holds(scope: SearchFilters, area: Any) -> bool:

@@ -244,6 +244,7 @@ def test_each_kind_that_is_mirrored_must_be_complete_by_itself(connection: Conne
         ({"collection": "SENTINEL-5P", "processing_level": "L2"}, {"product_type": "L2__NO2___"}, True),
         ({"collection": "LANDSAT-8", "processing_level": "L2"}, {"product_type": "L1TP"}, False),
         ({"collection": "LANDSAT-8", "tile_id": "203033"}, {"tile_id": "203033"}, True),
+        ({}, {"tile_id": "203033"}, False),
     ],
 )  # fmt: skip
 def test_a_scope_vouches_only_for_queries_narrowed_at_least_as_much(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FAILED = ("failed", "bad_at_source", "offline", "gone")
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 30.0
+#: A bar of something whose length nobody knows: what it is, for how long, and what it has come to.
+_ENDLESS = "{desc} [{elapsed}{postfix}]"
 
 
 def write(text: str) -> None:
@@ -52,8 +54,9 @@ class SyncBar:
         """Start a new bar in the place of the old one."""
         self.end()
         self._bar = tqdm(
-            desc=label, total=total, unit=f" {unit}", leave=False, dynamic_ncols=True, smoothing=0.1
-        )
+            desc=label, total=total, unit=f" {unit}", leave=False, dynamic_ncols=True, smoothing=0.1,
+            bar_format=_ENDLESS if total is None else None,
+        )  # fmt: skip
 
     def expect(self, more: int) -> None:
         """Make the bar so much longer."""
@@ -65,6 +68,8 @@ class SyncBar:
         """Move the bar on."""
         if self._bar is not None:
             self._bar.update(steps)
+            if self._bar.total is None:
+                self._bar.set_postfix_str(f"{self._bar.n:,}{self._bar.unit}")
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""

@@ -94,7 +94,11 @@ def test_the_readme_lists_every_exit_code() -> None:
 def test_the_exit_codes_are_those_of_the_errors() -> None:
     from satcat import errors
 
-    raised = {value.exit_code for value in vars(errors).values() if isinstance(value, type)}
+    raised = {
+        value.exit_code
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.SatcatError)
+    }
     assert raised <= set(EXIT_CODES)
 
 
@@ -139,10 +143,10 @@ def test_the_readmes_sql_marks_products(
     (block,) = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     with database.write() as connection:
         store.store(connection, [make_product()], scope_id=None, at=times.now())
-    with sqlite3.connect(catalogue_path) as connection:
-        connection.executescript(block)
-        (marked,) = connection.execute(
+    with sqlite3.connect(catalogue_path) as plain:
+        plain.executescript(block)
+        (marked,) = plain.execute(
             "SELECT count(*) FROM downloads WHERE status = 'queued'"
         ).fetchone()
-    connection.close()
+    plain.close()
     assert marked == 1

@@ -31,6 +31,16 @@ def test_a_bar_shows_the_total_also_when_it_grows() -> None:
     assert "a word\n" in terminal.getvalue()
 
 
+def test_what_has_no_known_end_claims_none() -> None:
+    with redirect_stderr(Terminal()) as terminal:
+        bar = progress.of_sync(quiet=False)
+        bar.begin("changes", None)
+        bar.advance(1500)
+        bar.end()
+    assert "changes [00:00, 1,500 products]" in terminal.getvalue()
+    assert "%" not in terminal.getvalue()
+
+
 def test_without_a_terminal_a_line_comes_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

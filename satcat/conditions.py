@@ -30,7 +30,7 @@ _Wrap: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # day 0 of the R*Tree
 # SQLite's julianday() rounds to milliseconds, so that a day may come out later than the instant itself.
-_ROUNDING = timedelta(seconds=1)
+_ROUNDING = 1 / 86_400  # a second, in days
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]""")
 
 
@@ -233,10 +233,13 @@ def _by_area(filters: SearchFilters, area: Any) -> sa.Select[Any]:
         entry.west <= sides[2], entry.east >= sides[0], entry.south <= sides[3], entry.north >= sides[1],
     ]  # fmt: skip
     if filters.start is not None:
-        found.append(entry.last_day >= _day(filters.start - _ROUNDING))
+        found.append(entry.last_day >= _day(filters.start) - _ROUNDING)
     if filters.end is not None:
-        found.append(entry.first_day <= _day(filters.end + _ROUNDING))
-    return sa.select(sa.func.abs(entry.pk)).select_from(boxes, products_rtree).where(*found)
+        found.append(entry.first_day <= _day(filters.end) + _ROUNDING)
+    # The outer join only sets the order: with the R*Tree first SQLite would look up the times alone, and test every box
+    # on what they leave. A box that meets nothing gives NULL, which is no product's key.
+    boxed = boxes.outerjoin(products_rtree, sa.and_(*found))
+    return sa.select(sa.func.abs(entry.pk)).select_from(boxed)
 
 
 def _boxes(area: Any) -> Any:

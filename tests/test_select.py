@@ -221,6 +221,14 @@ def test_a_sensing_start_just_before_the_end_is_not_lost_in_the_spatial_index(
     assert ids(connection, SearchFilters(end_date=end, point=(-2, 42))) == ["almost"]
 
 
+def test_the_ends_of_time_can_be_asked_for(connection: Connection, make_product: Make) -> None:
+    keep(connection, make_product(id="a", **outlined(OUTLINES[-2])))
+    ever = SearchFilters(
+        start_date="0001-01-01", end_date="9999-12-31T23:59:59.999999Z", point=(-2, 42)
+    )
+    assert ids(connection, ever) == ["a"]
+
+
 def test_with_the_collection_left_open_a_footprint_stands_in_for_a_missing_tile_id_only(
     connection: Connection, make_product: Make
 ) -> None:

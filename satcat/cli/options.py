@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--collection", metavar="NAME", help="SENTINEL-2; online it is required."),
-    click.option("--product-type", metavar="TYPE", help="S2MSI2A."),
-    click.option("--level", metavar="LEVEL", help="Processing level, L2A."),
+    click.option("--collection", metavar="NAME", help="As SENTINEL-2; online it is required."),
+    click.option("--product-type", metavar="TYPE", help="As S2MSI2A."),
+    click.option("--level", metavar="LEVEL", help="Processing level, as L2A."),
     click.option("--tile", metavar="ID|@FILE", multiple=True,
                  help="MGRS 30TWM or WRS-2 203033; again for more, or @FILE with one a line."),
     click.option("--start", metavar="TIME", help="Sensing start on or after, UTC."),
@@ -40,7 +40,7 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--contains", metavar="TEXT", multiple=True, help="A part of the name; again for more."),
     click.option("--relative-orbit", metavar="N", help="The orbit's number in its repeat cycle."),
     click.option("--orbit-direction", metavar="DIR", help="ASCENDING or DESCENDING."),
-    click.option("--platform", metavar="NAME", help="S2A."),
+    click.option("--platform", metavar="NAME", help="As S2A."),
     click.option("--published-since", metavar="TIME", help="Published on or after."),
     click.option("--online/--offline", default=None, help="At hand at the source, or in its archive."),
     click.option("--where", metavar="SQL", help="Offline only: an SQL condition on the columns of products."),

@@ -10,7 +10,7 @@ from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
-from satcat.errors import FilterError
+from satcat.errors import FilterError, SatcatError
 
 
 @satcat_command(name="list", exits=(2, 3), example="satcat scopes list")
@@ -59,7 +59,8 @@ def remove_command(settings: Settings, name: str, *, yes: bool) -> None:
         if not yes:
             if not sys.stdin.isatty():
                 raise FilterError(f"this would forget {name}, {held}: repeat with --yes")
-            click.confirm(f"Forget {name}, {held}?", abort=True, err=True)
+            if not click.confirm(f"Forget {name}, {held}?", err=True):
+                raise SatcatError("nothing was removed")
         database = catalogue.database
         with database.syncing("satcat scopes remove"), database.write() as connection:
             went = scopes.remove(connection, name)

@@ -72,7 +72,7 @@ def _word(value: Any) -> str:
         return value.hex()
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return wording.printable(str(value)).replace("\n", "\\n")
+    return wording.printable(str(value))
 
 
 def _all_numbers(values: Iterable[Any]) -> bool:

@@ -50,10 +50,10 @@ def moment(value: datetime | None) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters escaped, so that what came from outside cannot drive the terminal."""
+    """The text on one line with control characters escaped, so that what came from outside cannot drive the terminal."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

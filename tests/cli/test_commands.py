@@ -1,0 +1,237 @@
+"""What each command does to the catalogue, and what it says of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import SUMMER, Run
+
+
+@contextmanager
+def plain(path: Path) -> Iterator[sqlite3.Connection]:
+    """The catalogue as any SQLite tool opens it."""
+    connection = sqlite3.connect(path)
+    with connection:
+        yield connection
+    connection.close()
+
+
+def test_query_takes_tiles_from_a_file(run: Run, mirror: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiles.txt").write_text("# mine\n30TWM  # the first\n\n30TWN\n")
+    from_file = run("query", "--tile", "@tiles.txt", "-f", "ids").out
+    assert from_file == run("query", "--tile", "30TWM", "--tile", "T30TWN", "-f", "ids").out != ""
+
+
+def test_query_says_what_is_not_mirrored_and_strict_makes_it_an_error(
+    run: Run, mirror: Path
+) -> None:
+    asked = ("query", "--tile", "30TWM", "--start", "2024-05-01", "--end", "2024-08-31")
+    loose, strict = run(*asked, "-f", "ids"), run(*asked, "-f", "ids", "--strict")
+    assert (loose.code, strict.code) == (0, 6)
+    assert loose.out == strict.out != ""
+    assert "not mirrored: SENTINEL-2 L2A, tile 30TWM, 2024-05-01 … 2024-06-01" in loose.err
+    inside = run("query", "--tile", "30TWM", *SUMMER, "--strict")
+    assert inside.code == 0
+    assert "not mirrored" not in inside.err
+
+
+def test_query_says_that_it_found_nothing(run: Run, mirror: Path) -> None:
+    done = run("query", "--tile", "30TWM", "--cloud", "0", "--name", "x*", "-f", "csv")
+    assert (done.out.count("\n"), "0 products" in done.err) == (1, True)
+
+
+def test_show_finds_by_id_by_its_beginning_and_by_name(run: Run, mirror: Path) -> None:
+    row = json.loads(run("query", "--tile", "30TWM", "--limit", "1", "-f", "json").out)[0]
+    for which in (row["id"], row["id"][:8], row["name"], row["name"].removesuffix(".SAFE")):
+        shown = run("show", which)
+        assert row["md5"] in shown.out
+        assert "POLYGON" in shown.out
+    assert json.loads(run("show", row["id"], "-f", "json").out) == [row]
+
+
+def test_marking_says_how_much_and_a_dry_run_marks_nothing(run: Run, mirror: Path) -> None:
+    asked = ("--tile", "30TWM", *SUMMER)
+    wanted = len(run("query", *asked, "-f", "ids").out.splitlines())
+    assert run("mark", *asked, "--dry-run").out.startswith(f"would mark {wanted} products (")
+    assert "nothing is marked" in run("queue").err
+    assert run("mark", *asked).out.startswith(f"marked {wanted} products (")
+    assert run("mark", *asked).out == "marked 0 products\n"
+    assert run("unmark", "--tile", "30TWM").out == f"unmarked {wanted} products\n"
+
+
+def test_marking_unknown_ids_fails_but_marks_the_others(
+    run: Run, mirror: Path, tmp_path: Path
+) -> None:
+    one = run("query", "--limit", "1", "-f", "ids").out
+    (tmp_path / "ids.txt").write_text(f"{one}no-such-id\n")
+    done = run("mark", "--ids", "ids.txt", "--priority", "7")
+    assert (done.code, "1 id of no product" in done.err) == (1, True)
+    with plain(mirror) as connection:
+        assert connection.execute("SELECT product_id, priority FROM downloads").fetchall() == [
+            (one.strip(), 7)
+        ]
+
+
+def test_what_plain_sql_cancelled_is_shown_and_marked_again(run: Run, mirror: Path) -> None:
+    run("mark", "--tile", "30TWM")
+    with plain(mirror) as connection:
+        connection.execute("UPDATE downloads SET status = 'cancelled'")
+    queue = json.loads(run("queue", "list", "--status", "cancelled", "-f", "json").out)
+    assert len(queue) > 0
+    assert {row["status"] for row in queue} == {"cancelled"}
+    assert f"{len(queue)} of them again" in run("mark", "--tile", "30TWM").err
+
+
+def test_report_tells_not_mirrored_from_nothing(run: Run, mirror: Path) -> None:
+    asked = (
+        "--tile",
+        "30TWM",
+        "--tile",
+        "33UUP",
+        "--by",
+        "tile,month",
+        "--start",
+        "2024-06-01",
+        "--end",
+        "2024-06-30",
+    )
+    rows = {
+        row["tile_id"]: row
+        for row in json.loads(run("report", "coverage", *asked, "-f", "json").out)
+    }
+    assert (rows["33UUP"]["products"], rows["33UUP"]["mirrored"]) == (None, "not mirrored")
+    assert (rows["30TWM"]["month"], rows["30TWM"]["mirrored"]) == ("2024-06", "complete")
+    ids = run(
+        "query", "--tile", "30TWM", "--start", "2024-06-01", "--end", "2024-06-30", "-f", "ids"
+    ).out.split()
+    assert rows["30TWM"]["products"] == len(ids)
+    assert run("report", "coverage", *asked, "--strict").code == 6
+
+
+def test_status_says_how_far_and_how_old(run: Run, mirror: Path) -> None:
+    shown = run("status").out
+    for said in (
+        "sentinel-2-l2a-30twm-1-more",
+        "1 of 1",
+        " ago",
+        "sync complete",
+        "nothing is marked",
+    ):
+        assert said in shown
+
+
+def test_a_removed_scope_leaves_what_a_download_needs(run: Run, mirror: Path) -> None:
+    (name,) = (row["name"] for row in json.loads(run("scopes", "list", "-f", "json").out))
+    kept = run("query", "--limit", "1", "-f", "ids").out
+    run("mark", "--name", "*", "--where", f"id = '{kept.strip()}'")
+    assert run("scopes", "remove", name, "--yes").code == 0
+    assert json.loads(run("scopes", "list", "-f", "json").out) == []
+    assert run("query", "-f", "ids").out == kept
+
+
+def test_upgrade_makes_a_catalogue_and_leaves_it_be(run: Run, tmp_path: Path) -> None:
+    assert run("db", "upgrade", "--db", "new.db").code == 0
+    assert run("db", "upgrade", "--db", "new.db").code == 0
+    assert "catalogue 0001" in run("db", "current", "--db", "new.db").out
+    assert "nothing is mirrored yet" in run("status", "--db", "new.db").out
+
+
+def test_a_catalogue_of_another_version_names_the_command_that_helps(
+    run: Run, mirror: Path
+) -> None:
+    with plain(mirror) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    done = run("query", "--db", "satcat.db")
+    assert (done.code, "db upgrade" in done.err) == (3, True)
+    assert "catalogue 0000" in run("db", "current").out
+
+
+def test_check_names_what_was_altered(run: Run, mirror: Path) -> None:
+    assert run("db", "check").code == 0
+    with plain(mirror) as connection:
+        (altered,) = connection.execute("SELECT min(id) FROM products").fetchone()
+        connection.execute("UPDATE products SET cloud_cover = 0.125 WHERE id = ?", (altered,))
+    done = run("db", "check")
+    assert (done.code, f"altered: {altered}" in done.out) == (3, True)
+
+
+def test_a_snapshot_is_a_catalogue(run: Run, mirror: Path) -> None:
+    assert run("db", "snapshot", "copy.db").code == 0
+    ids = run("query", "-f", "ids").out
+    assert run("query", "--db", "copy.db", "-f", "ids").out == ids != ""
+
+
+def test_altered_and_missing_files_are_found_and_queued_again(run: Run, mirror: Path) -> None:
+    run("mark", "--tile", "30TWM", "--where", "cloud_cover < 15")
+    assert run("download", "--out", "files").code == 0
+    paths = [row["path"] for row in json.loads(run("queue", "list", "-f", "json").out)]
+    first, second = map(Path, paths[:2])
+    first.write_bytes(b"x" + first.read_bytes()[1:])
+    second.unlink()
+    done = run("verify", "--files")
+    assert done.code == 8
+    assert f"altered: {first}" in done.out
+    assert f"missing: {second}" in done.out
+    assert run("verify", "--files", "--repair").code == 0
+    assert [row["status"] for row in json.loads(run("queue", "list", "-f", "json").out)].count(
+        "queued"
+    ) == 2
+
+
+def test_verify_prints_its_report_as_json(run: Run, mirror: Path) -> None:
+    done = run("verify", "--json", "-q")
+    report = json.loads(done.out)
+    assert (done.code, report["exit_code"], report["differences"]) == (0, 0, [])
+    assert report["products_compared"] == len(run("query", "-f", "ids").out.splitlines())
+
+
+def test_a_dry_run_stores_nothing(run: Run, tmp_path: Path) -> None:
+    done = run("sync", "--collection", "SENTINEL-5P", "--dry-run")
+    assert (done.code, "nothing was stored" in done.out) == (0, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_an_account_a_download_says_what_is_missing(
+    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("mark", "--tile", "30TWM")
+    monkeypatch.delenv("CDSE_USERNAME")
+    monkeypatch.delenv("CDSE_PASSWORD")
+    done = run("download")
+    assert (done.code, "CDSE_USERNAME" in done.err) == (5, True)
+    monkeypatch.setenv("CDSE_USERNAME", "me")
+    monkeypatch.setenv("CDSE_PASSWORD", "wrong")
+    done = run("download", "-vv")
+    assert done.code == 5
+    assert "=wrong" not in done.err
+    with plain(mirror) as connection:
+        assert connection.execute("SELECT DISTINCT status FROM downloads").fetchall() == [
+            ("queued",)
+        ]
+
+
+def test_names_from_outside_cannot_drive_the_terminal(run: Run, mirror: Path) -> None:
+    with plain(mirror) as connection:
+        connection.execute(
+            "UPDATE products SET name = char(27) || ']0;pwned' || char(7) || char(10) || 'x' WHERE pk = 1"
+        )
+    for line in (
+        ["query"],
+        ["sql", "SELECT name FROM products"],
+        ["show", run("sql", "SELECT id FROM products WHERE pk = 1", "-f", "ids").out.strip()],
+    ):
+        done = run(*line)
+        assert "\\x1b]0;pwned\\x07\\n" in done.out
+        assert "\x1b" not in done.out
+
+
+def test_a_copied_file_is_as_good(run: Run, mirror: Path) -> None:
+    shutil.copy(mirror, mirror.with_name("moved.db"))
+    assert run("query", "--db", "moved.db", "--limit", "1").code == 0

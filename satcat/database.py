@@ -265,7 +265,7 @@ def _set_pragmas(connection: sqlite3.Connection, *, create: bool, wal_is_safe: b
         ):  # a read-only or busy file keeps what it has
             connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.executescript(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;"
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -24576;"
         # in pages: a checkpoint every 64 MB, for each rewrites every page touched since the last one
         "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;"
     )

@@ -15,7 +15,7 @@ from typing import Generic, Self, TypeVar
 TaskT = TypeVar("TaskT")
 ItemT = TypeVar("ItemT")
 
-_WAITING = 8  # items fetched ahead of the handling thread, so that memory stays flat
+_WAITING = 2  # items fetched ahead of the handling thread, so that memory stays flat
 _TICK = 0.2  # seconds between looks at whether to stop
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from satcat.terminal import printable
+
 if TYPE_CHECKING:
     from satcat.products import SatelliteImage
     from satcat.sync.report import SyncProgress
@@ -27,7 +29,7 @@ _ENDLESS = "{desc} [{elapsed}{postfix}]"
 
 def write(text: str) -> None:
     """Print a line on stderr, above the bars if there are any."""
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def of_sync(*, quiet: bool) -> SyncProgress:
@@ -40,7 +42,7 @@ def of_sync(*, quiet: bool) -> SyncProgress:
 
 
 def _print(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()
 
 
@@ -216,6 +218,6 @@ class DownloadBars(DownloadWatch):
 
 def _bytes_bar(label: str, total: int | None, *, position: int) -> tqdm[Any]:
     return tqdm(
-        desc=label[:60], total=total, unit="B", unit_scale=True, position=position, leave=position == 0,
+        desc=printable(label)[:60], total=total, unit="B", unit_scale=True, position=position, leave=position == 0,
         dynamic_ncols=True,
     )  # fmt: skip

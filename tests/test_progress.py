@@ -104,6 +104,19 @@ def test_a_product_that_failed_and_then_came_is_no_failure(
     assert watch.failed == {}
 
 
+def test_hostile_names_cannot_drive_the_terminal(
+    make_product: Callable[..., SatelliteImage],
+) -> None:
+    product = make_product(name="\x1b]0;pwned\x07")
+    with redirect_stderr(Terminal()) as terminal:
+        watch = progress.of_downloads(quiet=False, files=1, size=10)
+        watch.started(product, 10)
+        watch.finished(product, "failed")
+        watch.end()
+    assert "\x1b]0" not in terminal.getvalue()
+    assert "failed: \\x1b]0;pwned\\x07" in terminal.getvalue()
+
+
 def test_without_a_terminal_each_file_is_a_line(
     capsys: pytest.CaptureFixture[str], make_product: Callable[..., SatelliteImage]
 ) -> None:

@@ -10,6 +10,7 @@ from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.errors import CatalogueDamagedError
+from satcat.terminal import printable
 
 
 @satcat_command(name="upgrade", exits=(1, 3), example="satcat db upgrade")
@@ -53,7 +54,7 @@ def check_command(settings: Settings) -> None:
         for finding in integrity.check(connection):
             found += 1
             about = f"{finding.id} " if finding.id else ""
-            click.echo(wording.printable(f"{finding.kind}: {about}{finding.detail}"))
+            click.echo(printable(f"{finding.kind}: {about}{finding.detail}"))
     if found:
         raise CatalogueDamagedError(settings.db, wording.count(found, "fault"))
     settings.say(f"{settings.db} is whole")

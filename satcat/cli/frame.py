@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from satcat.terminal import printable
+
 if TYPE_CHECKING:
     from satcat.catalogue import Catalogue
 
@@ -46,8 +48,6 @@ class Settings:
     def say(self, text: str) -> None:
         """Tell people something, on stderr; nothing under -q."""
         if not self.quiet:
-            from satcat.cli.wording import printable
-
             click.echo(printable(text), err=True)
 
     def open(self, *, create: bool = False) -> Catalogue:
@@ -64,8 +64,6 @@ class Settings:
 
 def complain(what: str) -> None:
     """Say in one line on stderr what is wrong."""
-    from satcat.cli.wording import printable
-
     click.echo("satcat: " + printable(" ".join(what.split())), err=True)
 
 
@@ -202,7 +200,7 @@ class _Handler(logging.Handler):
         if progress is not None:
             progress.write(text)
         else:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
 
 def _configure_logging(settings: Settings) -> None:

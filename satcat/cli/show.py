@@ -13,6 +13,7 @@ from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
 from satcat.cli.query import COLUMNS
 from satcat.errors import SatcatError
+from satcat.terminal import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -58,7 +59,7 @@ def _print(product: SatelliteImage, download: str | None) -> None:
     width = max(map(len, known))
     for name, value in known.items():
         text = times.to_text(value) if hasattr(value, "tzinfo") else str(value)
-        click.echo(wording.printable(f"{name:<{width}}  {text}"))
+        click.echo(printable(f"{name:<{width}}  {text}"))
     unknown = [name for name, value in shown.items() if value is None and name != "download"]
     click.echo(f"{'unknown':<{width}}  {', '.join(unknown) or 'nothing'}\n")
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TextIO, TypeAlias
 
 from satcat.cli import wording
+from satcat.terminal import printable
 
 #: Words a value for people.
 Words: TypeAlias = Callable[[Any], str]
@@ -72,7 +73,7 @@ def _word(value: Any) -> str:
         return value.hex()
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return wording.printable(str(value))
+    return printable(str(value))
 
 
 def _all_numbers(values: Iterable[Any]) -> bool:

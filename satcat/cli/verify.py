@@ -13,6 +13,7 @@ from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.source import source
 from satcat.errors import DifferencesError, FilterError
+from satcat.terminal import printable
 
 if TYPE_CHECKING:
     from satcat.sync.verdict import VerifyReport
@@ -103,7 +104,7 @@ def _print(settings: Settings, report: VerifyReport) -> None:
         f"the source did not list completely: {where}" for where in report.incomplete_listings
     ]
     for line in lines:
-        click.echo(wording.printable(line))
+        click.echo(printable(line))
     click.echo(
         f"compared {wording.count(report.products_compared, 'product')} in "
         f"{wording.count(report.windows_compared, 'window')}, {report.products_sampled:,} of them in full, "
@@ -132,9 +133,7 @@ def _files(settings: Settings, subset: tuple[int, int] | None, *, repair: bool) 
 
     def show(checked: check.CheckedFile) -> None:
         if checked.state is not check.FileState.OK:
-            click.echo(
-                wording.printable(f"{checked.state}: {checked.path} {checked.detail}".rstrip())
-            )
+            click.echo(printable(f"{checked.state}: {checked.path} {checked.detail}".rstrip()))
 
     with settings.open() as catalogue:
         report = check.verify_files(catalogue.database, subset=subset, requeue=repair, on_file=show)

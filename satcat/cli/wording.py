@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as people say them, and text that cannot drive a terminal."""
+"""Numbers, sizes and times as people say them."""
 
 from __future__ import annotations
 
@@ -47,14 +47,3 @@ def ago(moment: datetime | None) -> str:
 def moment(value: datetime | None) -> str:
     """An instant to the second, UTC; `-` for None."""
     return value.strftime("%Y-%m-%d %H:%M:%S") if value else "-"
-
-
-def printable(text: str) -> str:
-    """The text on one line with control characters escaped, so that what came from outside cannot drive the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

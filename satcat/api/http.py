@@ -43,6 +43,7 @@ _BODY_SECONDS = 600.0
 _MAX_BODY = 200_000_000
 _MAX_REDIRECTS = 5
 _STALE = timedelta(minutes=5)
+_CLOCK_STEP = 2.0  # seconds; HTTP dates are whole seconds
 _CHUNK = 65_536
 _TICK = 0.2  # seconds between looks at whether to stop
 
@@ -123,6 +124,7 @@ class HttpClient:
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
         self._newest: dict[str, datetime] = {}
+        self._doubted: dict[str, tuple[datetime, float]] = {}
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -291,11 +293,20 @@ class HttpClient:
         if moment is None:
             return None
         with self._lock:
-            newest = self._newest.setdefault(where, moment)
-            self._newest[where] = max(newest, moment)
-        if moment < newest - _STALE:
-            raise StaleResponseError(where, f"it is from {moment}, another was from {newest}")
+            newest = self._newest.get(where, moment)
+            if moment < newest - _STALE and not self._goes_on(where, moment):
+                raise StaleResponseError(where, f"it is from {moment}, another was from {newest}")
+            self._doubted.pop(where, None)
+            self._newest[where] = moment if moment < newest - _STALE else max(newest, moment)
         return moment
+
+    def _goes_on(self, where: str, moment: datetime) -> bool:
+        """Tell whether a clock that is behind runs, as a cached answer's does not: then the other one was wrong."""
+        seen = time.monotonic()
+        before, when = self._doubted.get(where, (moment, seen))
+        self._doubted[where] = (moment, seen)
+        passed = (moment - before).total_seconds()
+        return moment > before and abs(passed - (seen - when)) < _CLOCK_STEP
 
 
 def host_of(url: str) -> str:

@@ -34,13 +34,13 @@ def api(sandbox: Sandbox) -> Iterator[ODataAPI]:
     source.close()
 
 
-def source_of(sandbox: Sandbox) -> ODataAPI:
+def source_of(sandbox: Sandbox, first_wait: float = 0.01) -> ODataAPI:
     """A new client of the sandbox; its retries hardly wait."""
     return ODataAPI(
         catalogue_url=sandbox.catalogue_url,
         download_url=sandbox.download_url,
         token_url=sandbox.token_url,
-        http=HttpClient(retries=Retries(attempts=4, first_wait=0.01, longest_wait=0.05)),
+        http=HttpClient(retries=Retries(attempts=4, first_wait=first_wait, longest_wait=5 * first_wait)),
     )
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from email.utils import format_datetime
 
 import pytest
 
@@ -17,7 +16,7 @@ from satcat.sandbox import Sandbox
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
 
-from .conftest import ALL, NOW, fill, mirrored, source_of, truth
+from .conftest import ALL, fill, mirrored, source_of, truth
 from .test_dense import check_polite
 
 
@@ -79,11 +78,13 @@ def test_each_scope_gets_its_turn_when_one_cannot_be_reached(database, sandbox, 
     assert new in mirrored(database)
 
 
-def test_a_date_in_the_future_moves_no_cursor_beyond_what_was_seen(database, sandbox, api):
+def test_a_date_in_the_future_moves_no_cursor_beyond_what_was_seen(database, sandbox):
     """One front machine has a wrong clock; what is published next day is followed all the same."""
     fill(sandbox, 5)
     sandbox.faults.next("skew", n=1, seconds=86_400, match="$expand")
-    sync(database, api, ALL)
+    patient = source_of(sandbox, first_wait=2.2)  # time for the others' clock to go on
+    assert sync(database, patient, ALL).exit_code == 0
+    patient.close()
     sandbox.clock.advance(7200)
     (new,) = sandbox.catalogue.publish_random(1, sensing_start="2024-06-25T00:00:00Z")
     sandbox.clock.advance(60)
@@ -191,11 +192,8 @@ def test_memory_stays_flat_for_two_hundred_thousand_products(catalogue_path, san
     assert peak < 200
 
 
-def test_retry_after_is_honoured(database, sandbox, api):
-    """As a date, too; the wait is capped, so a source cannot put a client to sleep for a day."""
+def test_a_wait_until_a_date_that_is_past_is_over(database, sandbox, api):
+    """Retry-After may be a date."""
     fill(sandbox, 3)
-    at = format_datetime(times.now(), usegmt=True)
-    assert at.endswith("GMT")
     sandbox.faults.next("status", status=429, retry_after=times.now(), match="$expand")
     assert sync(database, api, ALL).exit_code == 0
-    assert NOW

@@ -105,19 +105,20 @@ class Interval:
         """What is left of this interval, in order, when the others (in any order) are taken out."""
         left = [self]
         for other in others:
-            left = [piece for whole in left for piece in whole._without(other)]
+            left = [piece for whole in left for piece in _difference(whole, other)]
         return left
 
-    def _without(self, other: Interval) -> list[Interval]:
-        shared = self.intersection(other)
-        if shared is None:
-            return [self]
-        pieces = []
-        if shared.start is not None and (self.start is None or self.start < shared.start):
-            pieces.append(Interval(self.start, shared.start))
-        if shared.end is not None and (self.end is None or shared.end < self.end):
-            pieces.append(Interval(shared.end, self.end))
-        return pieces
+
+def _difference(whole: Interval, other: Interval) -> list[Interval]:
+    shared = whole.intersection(other)
+    if shared is None:
+        return [whole]
+    pieces = []
+    if shared.start is not None and (whole.start is None or whole.start < shared.start):
+        pieces.append(Interval(whole.start, shared.start))
+    if shared.end is not None and (whole.end is None or shared.end < whole.end):
+        pieces.append(Interval(shared.end, whole.end))
+    return pieces
 
 
 def _short(moment: datetime) -> str:

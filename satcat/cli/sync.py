@@ -125,8 +125,11 @@ def _sync(
     how: dict[str, Any],
 ) -> int:
     from satcat import progress
+    from satcat.sync import scopes
     from satcat.sync.report import SyncOptions
 
+    if filters is not None:
+        scopes.check(filters, api)  # before a catalogue is made for what cannot be mirrored
     with settings.open(create=filters is not None) as catalogue:
         report = catalogue.sync(
             api, filters, scope=scope, options=SyncOptions(**how),

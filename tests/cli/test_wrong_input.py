@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -69,22 +70,33 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
-def test_wrong_input_is_one_line(
-    run: Run, mirror: Path, tmp_path: Path, line: str, code: int, said: str
-) -> None:
-    (tmp_path / "text.txt").write_text("no database, but long enough to look like one\n" * 50)
-    with sqlite3.connect(tmp_path / "other.db") as other:
+@pytest.fixture(scope="module")
+def folder(mirror_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a mirror and what is none; commands that are refused leave it as it is."""
+    made = tmp_path_factory.mktemp("wrong")
+    shutil.copy(mirror_template, made / "satcat.db")
+    (made / "text.txt").write_text("no database, but long enough to look like one\n" * 50)
+    with sqlite3.connect(made / "other.db") as other:
         other.execute("CREATE TABLE t (x)")
     other.close()
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    (made / "full").mkdir()
+    (made / "full" / "thesis.tex").write_text("mine")
+    return made
+
+
+@pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
+def test_wrong_input_is_one_line(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: int, said: str
+) -> None:
+    monkeypatch.chdir(folder)
     done = run(*line.split())
     assert (done.code, said in done.err) == (code, True), done.err
     complaints = [text for text in done.err.splitlines() if text.startswith("satcat: ")]
     assert len(complaints) == 1
     assert "Traceback" not in done.err
     assert "hidden" not in done.err
+    left = {path.name for path in folder.iterdir() if not path.name.startswith("satcat.db-")}
+    assert left == {"satcat.db", "text.txt", "other.db", "full"}
 
 
 def test_what_is_refused_changes_nothing(run: Run, mirror: Path, tmp_path: Path) -> None:
@@ -93,8 +105,9 @@ def test_what_is_refused_changes_nothing(run: Run, mirror: Path, tmp_path: Path)
     mine.write_text("mine")
     run("demo", "full")
     assert mine.read_text() == "mine"
-    assert run("query", "--db", "none.db").code == 3
-    assert not (tmp_path / "none.db").exists()
+    for line in ("query", "sync", "sync --level L2A", "sync --collection SENTINEL-2 --cloud 10"):
+        assert run(*line.split(), "--db", "none.db").code in (2, 3)
+        assert not (tmp_path / "none.db").exists()
 
 
 def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_vv(

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import shapely
 import sqlalchemy as sa
@@ -113,8 +114,10 @@ def probe(path: Path, count: int, tile_count: int) -> None:
     """Fill a catalogue, then query it."""
     with Database.open(path, create=True) as database:
         with database.write() as connection:
-            row = dict(name="all", source="cdse", url="x", collection="SENTINEL-2", filters="{}", slices="[]")
-            connection.execute(sa.insert(scopes).values(**row))
+            scope = sa.insert(scopes).values(
+                name="all", source="cdse", url="x", collection="SENTINEL-2"
+            )
+            connection.execute(scope.values(filters="{}", slices="[]"))
         spent = {"store": 0.0}
         for page in made_up(count, tile_count):
             began = time.perf_counter()
@@ -142,26 +145,27 @@ def _queries(database: Database, tile_count: int) -> None:
     with database.read() as connection:
         tile = connection.scalar(sa.select(products.c.tile_id).limit(1))
         lon, lat = connection.execute(sa.select(products.c.west, products.c.north).limit(1)).one()
-        month = dict(start_date="2022-06-01", end_date="2022-06-30")
-        year = dict(start_date="2022-01-01", end_date="2022-12-31")
+        month = {"start_date": "2022-06-01", "end_date": "2022-06-30"}
+        year = {"start_date": "2022-01-01", "end_date": "2022-12-31"}
         box = (lon, lat - 1, lon + 1, lat)
-        cases = {
-            "tile, month": dict(tile_id=tile, **month),
-            "collection, level, tile, month, cloud": dict(
-                collection="SENTINEL-2", processing_level="L2A", tile_id=tile, cloud_cover=20, **month
-            ),
-            "point, month": dict(point=(lon + 0.5, lat - 0.5), **month),
-            "collection, type, box, month": dict(
-                collection="SENTINEL-2", product_type="S2MSI2A", bbox=box, **month
-            ),
-            "box, year": dict(bbox=box, **year),
-            "collection, month (count)": dict(collection="SENTINEL-2", **month),
+        s2 = {"collection": "SENTINEL-2"}
+        clear = {"processing_level": "L2A", "tile_id": tile, "cloud_cover": 20}
+        cases: dict[str, dict[str, Any]] = {
+            "tile, month": {"tile_id": tile, **month},
+            "collection, level, tile, month, cloud": {**s2, **clear, **month},
+            "point, month": {"point": (lon + 0.5, lat - 0.5), **month},
+            "collection, type, box, month": {**s2, "product_type": "S2MSI2A", "bbox": box, **month},
+            "box, year": {"bbox": box, **year},
+            "collection, month (count)": {**s2, **month},
         }
         for what, fields in cases.items():
-            filters = SearchFilters(**fields)  # type: ignore[arg-type]
+            filters = SearchFilters(**fields)
             timed(what, lambda f=filters: select.count(connection, f))
         newest = SearchFilters(collection="SENTINEL-2")
-        timed("newest ten of the collection", lambda: len(list(select.iterate(connection, newest, limit=10))))
+        timed(
+            "newest ten of the collection",
+            lambda: len(list(select.iterate(connection, newest, limit=10))),
+        )
         view = sa.text("SELECT count(*) FROM tile_coverage")
         timed("tile_coverage, all of it", lambda: connection.scalar(view), 1)
 

@@ -104,7 +104,7 @@ class Fetchers(Generic[TaskT, ItemT]):
                     if not self._hand_on(task, item) or task in self._dropped:
                         break
                 self._hand_on(task, _Ended())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - `results` raises it
                 self._hand_on(task, error)
 
     def _hand_on(self, task: TaskT, item: ItemT | _Ended | BaseException) -> bool:

@@ -34,11 +34,20 @@ class SyncProgress(Protocol):
 class Silence:
     """A watcher that looks away."""
 
-    def begin(self, label: str, total: int | None, unit: str = "products") -> None: ...
-    def expect(self, more: int) -> None: ...
-    def advance(self, steps: int) -> None: ...
-    def say(self, message: str) -> None: ...
-    def end(self) -> None: ...
+    def begin(self, label: str, total: int | None, unit: str = "products") -> None:
+        """Look away."""
+
+    def expect(self, more: int) -> None:
+        """Look away."""
+
+    def advance(self, steps: int) -> None:
+        """Look away."""
+
+    def say(self, message: str) -> None:
+        """Look away."""
+
+    def end(self) -> None:
+        """Look away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _verify(
         jobs.append(_Verifier(job, report, repair=repair))
     for verifier in jobs:
         verifier.prepare(suspects)
-    _compare_windows(jobs, report, budget, progress)
+    _compare_windows(api, jobs, report, budget, progress)
     for verifier in jobs:
         verifier.sample()
         verifier.close()
@@ -135,16 +135,21 @@ def _repair_offline(database: Database, report: VerifyReport) -> None:
 
 
 def _compare_windows(
-    jobs: list[_Verifier], report: VerifyReport, budget: int | None, progress: SyncProgress
+    api: SatelliteAPI,
+    jobs: list[_Verifier],
+    report: VerifyReport,
+    budget: int | None,
+    progress: SyncProgress,
 ) -> None:
     """Oldest proof first, over all scopes, until the budget is spent."""
+    began = api.requests_sent
     todo = sorted(
         ((window, verifier) for verifier in jobs for window in verifier.windows),
         key=lambda pair: (pair[0].listed_at is not None, pair[0].listed_at, pair[0].id),
     )
     progress.begin("comparing windows", len(todo), "windows")
     for n, (window, verifier) in enumerate(todo):
-        if budget is not None and verifier.spent(jobs) >= budget:
+        if budget is not None and api.requests_sent - began >= budget:
             report.windows_left = len(todo) - n
             return
         verifier.compare(window)
@@ -158,7 +163,6 @@ class _Verifier:
         self._job, self._report, self._repair = job, report, repair
         self._mender = Mender(job)
         self.windows: list[Window] = []
-        self._before = job.api.requests_sent
         self._known_to: dict[int, datetime] = {}
 
     def prepare(self, suspects: list[str]) -> None:
@@ -177,7 +181,6 @@ class _Verifier:
                 self._known_to[slice_] = known - job.options.overlap
         self.windows = [window for window in every if window.status == "complete"]
         self._report.windows_unfinished += len(every) - len(self.windows)
-        self._before = job.api.requests_sent
 
     def _mend_suspects(self, suspects: list[str]) -> None:
         with self._job.database.read() as connection:
@@ -187,10 +190,6 @@ class _Verifier:
         for finding in [f for f in self._report.findings if f.kind == "altered" and f.id in mine]:
             self._report.findings.remove(finding)
             self._report.mended.append(str(finding))
-
-    def spent(self, jobs: list[_Verifier]) -> int:
-        """Requests since the comparing of windows began."""
-        return self._job.api.requests_sent - max(verifier._before for verifier in jobs)
 
     def compare(self, window: Window) -> None:
         """Compare one window; the ledger is renewed if it is shown."""

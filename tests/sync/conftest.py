@@ -40,7 +40,9 @@ def source_of(sandbox: Sandbox, first_wait: float = 0.01) -> ODataAPI:
         catalogue_url=sandbox.catalogue_url,
         download_url=sandbox.download_url,
         token_url=sandbox.token_url,
-        http=HttpClient(retries=Retries(attempts=4, first_wait=first_wait, longest_wait=5 * first_wait)),
+        http=HttpClient(
+            retries=Retries(attempts=4, first_wait=first_wait, longest_wait=5 * first_wait)
+        ),
     )
 
 

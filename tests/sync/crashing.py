@@ -10,7 +10,10 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from satcat.filters import SearchFilters
 
@@ -48,7 +51,7 @@ def _child(
     from satcat.database import Database
     from satcat.sync.engine import sync
 
-    Database.write = _dying(Database.write, transaction, before)  # type: ignore[method-assign]
+    setattr(Database, "write", _dying(Database.write, transaction, before))  # noqa: B010 - mypy
     api = ODataAPI(
         **urls, http=HttpClient(retries=Retries(attempts=4, first_wait=0.01, longest_wait=0.05))
     )
@@ -56,7 +59,9 @@ def _child(
         sync(database, api, SearchFilters.from_json(filters) if filters else None)
 
 
-def _dying(write: Callable[..., object], transaction: int, before: bool) -> Callable[..., object]:
+def _dying(
+    write: Callable[..., AbstractContextManager[Connection]], transaction: int, before: bool
+) -> Callable[..., AbstractContextManager[Connection]]:
     count = 0
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
@@ -94,7 +95,7 @@ def test_thirty_thousand_products_in_one_day_come_in_windows(database, sandbox, 
     assert all(row.server_count <= windows.MOST for row in rows)
     assert rows[0].window_start is None
     assert rows[-1].window_end is None
-    assert all(a.window_end == b.window_start for a, b in zip(rows, rows[1:], strict=False))
+    assert all(a.window_end == b.window_start for a, b in pairwise(rows))
     check_polite(sandbox)
 
 

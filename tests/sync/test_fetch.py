@@ -72,9 +72,7 @@ def test_memory_stays_flat_when_handling_is_slower_than_fetching():
 
     with Fetchers(1, listing) as fetchers:
         fetchers.put(1)
-        handled = 0
-        for _ in fetchers.results():
-            handled += 1
+        for handled, _ in enumerate(fetchers.results(), start=1):
             assert len(ahead) - handled < 20
 
 

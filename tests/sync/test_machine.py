@@ -13,7 +13,13 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from satcat.database import Database
 from satcat.sandbox import REMOVED, Sandbox
@@ -26,7 +32,9 @@ from .crashing import sync_and_die
 from .test_dense import check_polite
 
 #: Few instants, so that products share them.
-SENSED = st.sampled_from([f"2024-06-{day:02d}T10:00:00Z" for day in (1, 10, 20, 30)] + ["2024-07-05T10:00:00Z"])
+SENSED = st.sampled_from(
+    [f"2024-06-{day:02d}T10:00:00Z" for day in (1, 10, 20, 30)] + ["2024-07-05T10:00:00Z"]
+)
 CLOUDS = st.floats(0, 100, allow_nan=False).map(lambda x: round(x, 2))
 #: Faults that a sync gets over, and the requests they strike.
 FAULTS: list[tuple[str, dict[str, Any]]] = [
@@ -76,7 +84,10 @@ class MirrorMachine(RuleBasedStateMachine):
     @rule(n=st.integers(1, 5), sensed=SENSED, late=st.booleans())
     def publish(self, n: int, sensed: str, late: bool) -> None:
         """Products appear; late ones with a publication date that was swept long ago."""
-        dates = {"publication_date": "2024-06-29T00:00:00Z", "modification_date": "2024-06-29T00:00:00Z"}
+        dates = {
+            "publication_date": "2024-06-29T00:00:00Z",
+            "modification_date": "2024-06-29T00:00:00Z",
+        }
         self.sandbox.catalogue.publish_random(
             n, sensing_start=sensed, sensing_end=sensed, **(dates if late else {})
         )
@@ -126,9 +137,13 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule()
     def answer_from_the_past(self) -> None:
-        self.sandbox.faults.next("stale", match="$select", snapshot=self.sandbox.catalogue.snapshot())
+        self.sandbox.faults.next(
+            "stale", match="$select", snapshot=self.sandbox.catalogue.snapshot()
+        )
 
-    @rule(which=st.integers(0, 99), match=PLACES, how=st.sampled_from(["publish", "delete", "modify"]))
+    @rule(
+        which=st.integers(0, 99), match=PLACES, how=st.sampled_from(["publish", "delete", "modify"])
+    )
     def change_during_paging(self, which: int, match: str, how: str) -> None:
         def change(_: object) -> None:
             if how == "publish":

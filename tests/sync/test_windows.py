@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satcat.sync import windows
+from satcat.sync.ledger import Tally
 from satcat.times import Interval
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_an_interval_within_one_second_is_not_cut():
 def _window(start, end, slice_=0):
     return windows.Window(
         id=1, slice=slice_, interval=Interval(start, end), status="complete", published_before=None,
-        resume_at=None, seen=windows.Tally(), counted=None, listed_at=None, id_digest=None,
+        resume_at=None, seen=Tally(), counted=None, listed_at=None, id_digest=None,
     )  # fmt: skip
 
 

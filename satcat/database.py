@@ -325,6 +325,11 @@ def _translate(where: str, error: object) -> CatalogueError | None:
         return CatalogueError(
             f"{where} is in use by another program that does not let go: close it and try again"
         )
+    if "FOREIGN KEY constraint failed" in text:
+        return CatalogueError(
+            f"{where}: a row of a table of your own refers to one that is to go: declare its foreign key with "
+            "ON DELETE CASCADE, or do without"
+        )
     if "readonly database" in text or "unable to open database" in text:
         return CatalogueError(f"{where} cannot be opened for this ({text}): check its permissions")
     if "full" in text and isinstance(error, sqlite3.OperationalError):

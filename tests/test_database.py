@@ -483,3 +483,16 @@ def test_a_row_number_is_never_used_twice(
     add_products({})
     with database.read() as connection:
         assert connection.scalars(sa.select(products.c.pk)).all() == [3]
+
+
+def test_a_foreign_key_of_theirs_that_forbids_a_change_is_one_line(
+    database: Database, catalogue_path: Path, add_products: Callable[..., None]
+) -> None:
+    add_products({"id": "a"})
+    edit(
+        catalogue_path,
+        "CREATE TABLE notes (id TEXT REFERENCES products (id))",
+        "INSERT INTO notes VALUES ('a')",
+    )
+    with pytest.raises(CatalogueError, match="ON DELETE CASCADE"), database.write() as connection:
+        connection.execute(sa.delete(products))

@@ -123,6 +123,7 @@ class HttpClient:
         self._retries = retries or Retries()
         self._slots = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
+        self._parsing = threading.Lock()
         self._newest: dict[str, datetime] = {}
         self._doubted: dict[str, tuple[datetime, float]] = {}
         self._session = requests.Session()
@@ -156,7 +157,9 @@ class HttpClient:
                 body = self._body(response)
             self._refuse(response, body)
             moment = self._date(response)
-            return Reply(read(answers.parse_json(host_of(url), body)), moment)
+            # one at a time: threads gain nothing by parsing together, and a page's JSON takes tens of megabytes
+            with self._parsing:
+                return Reply(read(answers.parse_json(host_of(url), body)), moment)
 
         return self.retrying(once)
 

@@ -17,7 +17,18 @@ MODULES = {
 
 #: Each part may import from itself and from what stands on the lines before its own. Parts on one line are strangers,
 #: but for the pure ones.
-PURE = {"errors", "times", "products", "footprints", "globe", "names", "tiles", "locks", "schema"}
+PURE = {
+    "errors",
+    "times",
+    "products",
+    "footprints",
+    "globe",
+    "names",
+    "tiles",
+    "locks",
+    "schema",
+    "terminal",
+}
 LINES = (
     PURE,
     {"filters"},

@@ -14,6 +14,7 @@ from satcat.cli.output import Output
 
 if TYPE_CHECKING:
     from satcat.reports.status import LastRun, ScopeStatus, Status
+    from satcat.sync.lateness import Lateness
 
 
 @satcat_command(exits=(3,), example="satcat status")
@@ -32,6 +33,9 @@ def command(settings: Settings) -> None:
         Output().write(rows, list(rows[0]))
     else:
         click.echo("nothing is mirrored yet; `satcat sync --help` says how to begin")
+    for scope in state.scopes:
+        if scope.lateness is not None:
+            click.echo(f"{scope.scope.name}: {_late(scope.lateness)}")
     click.echo(f"\ndownloads: {_queue(state)}")
 
 
@@ -46,6 +50,14 @@ def _row(status: ScopeStatus) -> dict[str, Any]:
         "followed": wording.ago(status.followed_to),
         "last run": _run(status.last_run),
     }
+
+
+def _late(late: Lateness) -> str:
+    return (
+        f"{wording.count(late.late, 'product')} became visible late, up to {wording.duration(late.longest)} after "
+        f"the publication date (half within {wording.duration(late.median)}, 99 % within "
+        f"{wording.duration(late.p99)}); `satcat sync --overlap` may reach that far back"
+    )
 
 
 def _run(run: LastRun | None) -> str:

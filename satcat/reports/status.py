@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from satcat.database import count_products
 from satcat.downloads import marks
 from satcat.models import sync_runs, sync_windows
-from satcat.sync import cursors, rejects, scopes
+from satcat.sync import cursors, lateness, rejects, scopes
+from satcat.sync.lateness import Lateness
 from satcat.sync.scopes import Scope
 
 
@@ -36,6 +37,7 @@ class ScopeStatus:
         followed_to: the source's clock up to which changes are known; None before the first sync.
         open_rejects: records of the source that could not be stored yet.
         last_run: of this scope, or of all.
+        lateness: how late products became visible that had missed an earlier sweep; None if none did.
     """
 
     scope: Scope
@@ -46,6 +48,7 @@ class ScopeStatus:
     followed_to: datetime | None
     open_rejects: int
     last_run: LastRun | None
+    lateness: Lateness | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def _of(connection: Connection, scope: Scope) -> ScopeStatus:
         cursors.followed_to(connection, scope),
         rejects.count(connection, scope.id),
         _last_run(connection, scope.id),
+        lateness.summary(connection, scope),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,9 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert_on_server
 from sqlalchemy.dialects.sqlite import insert as upsert_in_file
 
 from satcat.api.base import Feed
-from satcat.models import sync_cursors, sync_lateness
-from satcat.products import SatelliteImage
-from satcat.sync import store
+from satcat.models import sync_cursors
 from satcat.sync.scopes import Scope
 
 DELETION = "deletion"
@@ -59,35 +56,3 @@ def advance(
     further = sync_cursors.c.position < reached
     moved = sa.update(sync_cursors).where(_cursor(scope, slice_, feed), further)
     connection.execute(moved.values(position=reached))
-
-
-def note_late(
-    connection: Connection,
-    scope: Scope,
-    images: Iterable[SatelliteImage],
-    swept_to: datetime,
-    at: datetime,
-) -> int:
-    """Record products that an earlier sweep should have shown and did not; returns how many.
-
-    Args:
-        swept_to: the publication date up to which products had been listed before.
-        at: the source's clock now: so much later than its publication date a product became visible, at most.
-    """
-    early = [i for i in images if i.publication_date is not None and i.publication_date < swept_to]
-    held = store.held(connection, [image.id for image in early])
-    rows = [
-        {
-            "scope_id": scope.id,
-            "product_id": image.id,
-            "publication_date": image.publication_date,
-            "noticed_at": at,
-            "late_seconds": (at - image.publication_date).total_seconds(),
-        }
-        for image in early
-        if image.id not in held and image.publication_date is not None
-    ]
-    if rows:
-        insert = upsert_in_file if connection.dialect.name == "sqlite" else upsert_on_server
-        connection.execute(insert(sync_lateness).on_conflict_do_nothing(), rows)
-    return len(rows)

@@ -12,7 +12,7 @@ from satcat import names
 from satcat.api.base import Deletion, Feed, Page
 from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage
-from satcat.sync import cursors, rejects, store
+from satcat.sync import cursors, lateness, rejects, store
 from satcat.sync.job import Job
 from satcat.sync.mend import Mender
 
@@ -69,7 +69,7 @@ class Follower:
         reached = until if page.last else page.position
         with self._job.database.write() as connection:
             if feed is Feed.PUBLICATION:
-                self._job.report.late += cursors.note_late(
+                self._job.report.late += lateness.note(
                     connection, self._job.scope, page.rows, cursor, at
                 )
             stored = store.store(

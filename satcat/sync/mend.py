@@ -10,7 +10,7 @@ from satcat.api.base import Reject
 from satcat.errors import DeleteLimitError
 from satcat.products import SatelliteImage
 from satcat.select import matching
-from satcat.sync import cursors, rejects, scopes, store, windows
+from satcat.sync import cursors, lateness, rejects, scopes, store, windows
 from satcat.sync.absence import Differences, Listing
 from satcat.sync.job import Job
 from satcat.sync.scopes import Scope
@@ -129,7 +129,7 @@ class Mender:
     ) -> None:
         scope, report, at = self._job.scope, self._job.report, self._job.clock.now
         swept_to = cursors.position(connection, scope, slice_, "publication")
-        report.late += cursors.note_late(connection, scope, images, swept_to, at)
+        report.late += lateness.note(connection, scope, images, swept_to, at)
         stored = store.store(
             connection,
             images,

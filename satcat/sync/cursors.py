@@ -6,8 +6,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as upsert_on_server
-from sqlalchemy.dialects.sqlite import insert as upsert_in_file
 
 from satcat.api.base import Feed
 from satcat.models import sync_cursors
@@ -19,9 +17,15 @@ FEEDS = (Feed.PUBLICATION.value, Feed.MODIFICATION.value, DELETION)
 
 def start(connection: Connection, scope: Scope, slice_: int, at: datetime) -> None:
     """Give a slice its cursors, before its first listing; one that has them keeps them."""
-    rows = [{"scope_id": scope.id, "slice": slice_, "feed": feed, "position": at} for feed in FEEDS]
-    insert = upsert_in_file if connection.dialect.name == "sqlite" else upsert_on_server
-    connection.execute(insert(sync_cursors).on_conflict_do_nothing(), rows)
+    mine = sa.and_(sync_cursors.c.scope_id == scope.id, sync_cursors.c.slice == slice_)
+    known = set(connection.scalars(sa.select(sync_cursors.c.feed).where(mine)))
+    rows = [
+        {"scope_id": scope.id, "slice": slice_, "feed": feed, "position": at}
+        for feed in FEEDS
+        if feed not in known
+    ]
+    if rows:
+        connection.execute(sa.insert(sync_cursors), rows)
 
 
 def position(connection: Connection, scope: Scope, slice_: int, feed: str) -> datetime:

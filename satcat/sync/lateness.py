@@ -11,8 +11,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as upsert_on_server
-from sqlalchemy.dialects.sqlite import insert as upsert_in_file
 
 from satcat.models import sync_lateness
 from satcat.products import SatelliteImage
@@ -44,7 +42,10 @@ def note(
         at: the source's clock now: so much later than its publication date a product became visible, at most.
     """
     early = [i for i in images if i.publication_date is not None and i.publication_date < swept_to]
-    held = store.held(connection, [image.id for image in early])
+    ids = [image.id for image in early]
+    mine = sync_lateness.c.scope_id == scope.id
+    noted = sa.select(sync_lateness.c.product_id).where(mine, sync_lateness.c.product_id.in_(ids))
+    known = {*store.held(connection, ids), *connection.scalars(noted)}
     rows = [
         {
             "scope_id": scope.id,
@@ -54,11 +55,10 @@ def note(
             "late_seconds": (at - image.publication_date).total_seconds(),
         }
         for image in early
-        if image.id not in held and image.publication_date is not None
+        if image.id not in known and image.publication_date is not None
     ]
     if rows:
-        insert = upsert_in_file if connection.dialect.name == "sqlite" else upsert_on_server
-        connection.execute(insert(sync_lateness).on_conflict_do_nothing(), rows)
+        connection.execute(sa.insert(sync_lateness), rows)
     return len(rows)
 
 

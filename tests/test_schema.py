@@ -22,7 +22,12 @@ def test_every_column_is_explained_in_the_order_of_the_table(template: Path, tab
 
 def test_every_table_of_the_catalogue_is_explained(template: Path) -> None:
     with sqlite3.connect(template) as connection:
-        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+        tables = {
+            row[0]
+            for row in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+            )
+        }
     inner = {name for name in tables if name.startswith(("sqlite_", "products_rtree"))}
     assert set(schema.PAGES) == tables - inner - {"alembic_version"}
 

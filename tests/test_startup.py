@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-HEAVY = ("sqlalchemy", "alembic", "requests", "urllib3", "shapely", "numpy", "antimeridian", "tqdm", "blake3")
+HEAVY = (
+    "sqlalchemy",
+    "alembic",
+    "requests",
+    "urllib3",
+    "shapely",
+    "numpy",
+    "antimeridian",
+    "tqdm",
+    "blake3",
+)
 
 
 def loaded_by(*args: str) -> set[str]:

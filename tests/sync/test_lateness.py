@@ -28,7 +28,9 @@ def test_lateness_is_summed_up_for_status(database, sandbox, api):
     assert late.longest > day
 
 
-def test_what_comes_within_the_overlap_though_it_missed_a_sweep_counts_as_late(database, sandbox, api):
+def test_what_comes_within_the_overlap_though_it_missed_a_sweep_counts_as_late(
+    database, sandbox, api
+):
     fill(sandbox, 5)
     sync(database, api, ALL)
     sandbox.clock.advance(1800)

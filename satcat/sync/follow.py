@@ -1,12 +1,14 @@
 """Following a source: what it published, changed and deleted since the last time.
 
-Every listing starts an overlap before its cursor, for products become visible a little after their dates.
+Every listing starts an overlap before its cursor, for products become visible a little after their dates. It goes beyond
+the source's clock, which is told in whole seconds or not at all: so what was published a moment ago comes at once. The
+cursor itself never passes that clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from satcat import names
 from satcat.api.base import Deletion, Feed, Page
@@ -15,6 +17,9 @@ from satcat.products import SatelliteImage
 from satcat.sync import cursors, lateness, rejects, store
 from satcat.sync.job import Job
 from satcat.sync.mend import Mender
+
+_AHEAD = timedelta(days=2)  # a source that tells no time is taken to be up to a day behind
+_TOLD = timedelta(seconds=1)  # how exactly a source tells its time
 
 
 class Follower:
@@ -32,7 +37,7 @@ class Follower:
             self._follow_deletions(slice_, within)
 
     def _bounds(self, slice_: int, feed: str) -> tuple[datetime, datetime, datetime]:
-        """The cursor, and from when to when to list; the upper bound is taken before the listing."""
+        """The cursor, from when to list, and how far that proves; the latter is taken before the listing."""
         with self._job.database.read() as connection:
             cursor = cursors.position(connection, self._job.scope, slice_, feed)
             nameless = rejects.first_nameless(connection, self._job.scope.id, slice_, feed)
@@ -41,10 +46,8 @@ class Follower:
 
     def _follow_changes(self, slice_: int, filters: SearchFilters, feed: Feed) -> None:
         cursor, since, until = self._bounds(slice_, feed)
-        if since >= until:
-            return
         nameless: set[str] = set()
-        for page in self._job.api.changes(filters, feed, since, until):
+        for page in self._job.api.changes(filters, feed, since, until + _AHEAD):
             self._job.clock.see(page.server_time)
             nameless |= {reject.raw for reject in page.rejects if reject.id is None}
             self._store(slice_, feed, page, cursor, until)
@@ -66,7 +69,7 @@ class Follower:
     ) -> None:
         """One page, one transaction: its rows, its rejects, and the cursor as far as the page proves it."""
         at = page.server_time or self._job.clock.now
-        reached = until if page.last else page.position
+        reached = _reached(page, until)
         with self._job.database.write() as connection:
             if feed is Feed.PUBLICATION:
                 self._job.report.late += lateness.note(
@@ -82,9 +85,7 @@ class Follower:
 
     def _follow_deletions(self, slice_: int, filters: SearchFilters) -> None:
         _, since, until = self._bounds(slice_, cursors.DELETION)
-        if since >= until:
-            return
-        pages = self._job.api.deletions(filters, since, until)
+        pages = self._job.api.deletions(filters, since, until + _AHEAD)
         if pages is None:  # this source does not tell: only listing again shows what is gone
             pages = iter([Page(rows=[], last=True)])
         nameless: set[str] = set()
@@ -92,7 +93,7 @@ class Follower:
             self._job.clock.see(page.server_time)
             nameless |= {reject.raw for reject in page.rejects if reject.id is None}
             self._believe(slice_, page.rows)
-            reached, at = until if page.last else page.position, self._job.clock.now
+            reached, at = _reached(page, until), self._job.clock.now
             with self._job.database.write() as connection:
                 scope = self._job.scope
                 rejects.keep(connection, scope.id, slice_, cursors.DELETION, page, at)
@@ -133,6 +134,13 @@ class Follower:
         return wanted is None or said is None or said == wanted
 
 
+def _reached(page: Page[SatelliteImage] | Page[Deletion], until: datetime) -> datetime | None:
+    """How far a page lets its cursor go: never past `until`, where rows may still be to come."""
+    if page.last:
+        return until
+    return page.position and min(page.position, until)
+
+
 def _is_later(deletion: Deletion, held: store.Held) -> bool:
-    dates = (held.publication_date, held.modification_date, held.changed_at)
+    dates = (held.publication_date, held.modification_date, held.changed_at + _TOLD)
     return all(date is None or deletion.deletion_date > date for date in dates)

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from satcat import times
+from satcat.models import deleted_products
 from satcat.sandbox import Sandbox
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
@@ -100,7 +103,41 @@ def test_without_any_date_this_machines_clock_less_a_day_is_taken_and_said(datab
         sandbox.catalogue.publish_random(5, sensing_start="2024-06-25T00:00:00Z")
         report = sync(database, api, ALL).scopes[0]
         assert any("does not tell its time" in warning for warning in report.warnings)
+        assert report.followed_to is not None
+        assert report.followed_to < sandbox.clock.now() - timedelta(hours=23)
+        assert mirrored(database) == truth(sandbox)
         api.close()
+
+
+def test_what_happened_within_the_second_that_the_source_tells_is_followed_at_once(
+    database, sandbox, api
+):
+    """`Date` has whole seconds: what is published right after it was cut off is not later than the source's clock."""
+    _, doomed = fill(sandbox, 2)
+    sync(database, api, ALL)
+    sandbox.clock.advance(60)
+    moment = sandbox.clock.now() + timedelta(seconds=0.9)
+    (new,) = sandbox.catalogue.publish_random(
+        1, sensing_start="2024-06-25T00:00:00Z", publication_date=moment, modification_date=moment
+    )
+    sandbox.catalogue.delete(doomed, "Corrupted product", deletion_date=moment)
+    report = sync(database, api, options=SyncOptions(recheck=0)).scopes[0]
+    assert new in mirrored(database)
+    assert report.followed_to is not None
+    assert report.followed_to <= sandbox.clock.now()
+    with database.read() as connection:
+        (grave,) = connection.execute(sa.select(deleted_products)).all()
+    assert (grave.id, grave.kind, grave.deletion_cause) == (doomed, "deleted", "Corrupted product")
+
+
+def test_a_deletion_in_the_second_of_the_last_change_is_asked_for(database, sandbox, api):
+    """A product that was deleted and came back within one second of the source's clock stays."""
+    (back,) = fill(sandbox, 1)
+    moment = sandbox.clock.now().replace(microsecond=0) + timedelta(seconds=0.5)
+    sandbox.catalogue.delete(back, deletion_date=moment)
+    sandbox.catalogue.restore(back, touch=False)
+    sync(database, api, ALL)
+    assert back in mirrored(database)
 
 
 def test_the_server_sees_four_connections_at_most_and_no_page_twice(database, sandbox, api):

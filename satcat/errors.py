@@ -217,7 +217,7 @@ class SyncIncompleteError(IncompleteError):
 
 
 class DeleteLimitError(IncompleteError):
-    """More products vanished from one listing than --max-delete allows to believe at once."""
+    """More products vanished from a run's listings than --max-delete allows to believe."""
 
     def __init__(self, missing: int, limit: int) -> None:
         super().__init__(missing, limit)
@@ -225,8 +225,8 @@ class DeleteLimitError(IncompleteError):
 
     def __str__(self) -> str:
         return (
-            f"{self.missing} products are missing from the source's listing, more than {self.limit} "
-            "at once: nothing was removed; if it is true, run again with a higher --max-delete"
+            f"{self.missing} products are missing from the source's listings, more than {self.limit} "
+            "in one run: they were not removed; if it is true, run again with a higher --max-delete"
         )
 
 
@@ -284,6 +284,10 @@ class ProductGoneError(TransferError):
 
 class DiskFullError(TransferError):
     """No room is left for the file."""
+
+
+class UnwritableError(TransferError):
+    """No file can be made in the folder that files go to."""
 
 
 class NameTakenError(TransferError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,7 +21,13 @@ from blake3 import blake3
 
 from satcat import locks
 from satcat.api.filenames import HEAD_BYTES
-from satcat.errors import DiskFullError, NameTakenError, TransferError, TransferStoppedError
+from satcat.errors import (
+    DiskFullError,
+    NameTakenError,
+    TransferError,
+    TransferStoppedError,
+    UnwritableError,
+)
 
 CHUNK = 1 << 20  # bytes; larger ones gain nothing
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -207,6 +214,23 @@ def disk_error(path: Path, error: OSError) -> TransferError:
     if error.errno in _NO_ROOM:
         return DiskFullError(f"no room left for {path} ({error.strerror}): free some and run again")
     return TransferError(f"cannot write {path} ({error.strerror}): check the folder")
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that files can be made in a folder, by making one.
+
+    Raises:
+        UnwritableError: they cannot.
+        DiskFullError: there is no room for any.
+    """
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise disk_error(folder, error) from error
+        raise UnwritableError(
+            f"cannot write into the folder {folder} ({error.strerror}): name another with --out"
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

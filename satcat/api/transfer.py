@@ -202,13 +202,18 @@ def check_file(
 ) -> Transferred | None:
     """What a file is known to be if its size and checksum are the published ones; else None.
 
-    Where no checksum is published nothing can be known.
+    Where no checksum is published, or the file cannot be read, nothing can be known.
     """
     size, algorithm, checksum = published(product)
-    if algorithm is None or checksum is None or not path.is_file():
+    if algorithm is None or checksum is None:
         return None
-    actual = path.stat().st_size
-    if size not in (None, actual) or hash_file(path, algorithm, stop) != checksum:
+    try:
+        actual = path.stat().st_size if path.is_file() else None
+        if actual is None or size not in (None, actual):
+            return None
+        if hash_file(path, algorithm, stop) != checksum:
+            return None
+    except OSError:
         return None
     return Transferred(path, actual, algorithm, checksum, "checksum")
 

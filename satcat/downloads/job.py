@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from satcat.api import transfer
 from satcat.api.base import SatelliteAPI
 from satcat.api.filenames import final_name, marks, part_name
-from satcat.api.partfile import PartFile, hash_file
+from satcat.api.partfile import PartFile, check_folder, hash_file
 from satcat.api.transfer import Brought, Patience
 from satcat.database import Database
 from satcat.downloads import queue
@@ -29,7 +29,7 @@ from satcat.errors import (
     NameTakenError,
     ProductGoneError,
     ProductOfflineError,
-    SourceUnavailableError,
+    TransferError,
 )
 from satcat.models import downloads, products
 from satcat.products import SatelliteImage
@@ -41,7 +41,10 @@ _OLDER_CLAIMS = 100
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A claimed row on its way. `stop` ends its transfer; `lost` says that the row is no longer ours."""
+    """A claimed row on its way.
+
+    `stop` ends its transfer; `lost` says that the row is no longer ours; `placed` is where its file has got its name.
+    """
 
     claimed: Claimed
     slot: Slot
@@ -49,6 +52,13 @@ class Job:
     lost: bool = False
     bytes_done: int = 0
     bytes_fetched: int = 0
+    placed: str | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Where the row's file is, None if there is none."""
+        known = (self.placed, self.claimed.path)
+        return next((path for path in known if path and os.path.lexists(path)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Fetcher:
         Raises:
             LostClaimError, TransferError, SourceError, CredentialsError
         """
+        check_folder(self.out)
         if (
             product.online is False
         ):  # what the catalogue says may be old: the source's own word counts
@@ -103,7 +114,7 @@ class Fetcher:
             return found
         with PartFile.resuming(parts[0], parts[1:]) as part:
             brought = self._bring(job, product, part, on_progress)
-            return self._place(job.claimed, part, brought)
+            return self._place(job, part, brought)
 
     def _bring(
         self, job: Job, product: SatelliteImage, part: PartFile, on_progress: transfer.OnProgress
@@ -121,8 +132,8 @@ class Fetcher:
             )  # fmt: skip
         except ProductGoneError:
             self._read_again(product)  # raises the same if the catalogue of the source agrees
-            raise SourceUnavailableError(
-                self.api.url, f"{product.name} is listed but not there"
+            raise TransferError(
+                f"{product.name}: the catalogue lists it, but it cannot be had: try again later"
             ) from None
 
     def _read_again(self, product: SatelliteImage) -> SatelliteImage:
@@ -169,14 +180,14 @@ class Fetcher:
         with self.database.read() as connection:
             return connection.scalar(other.limit(1)) is not None
 
-    def _place(self, claimed: Claimed, part: PartFile, brought: Brought) -> Held:
+    def _place(self, job: Job, part: PartFile, brought: Brought) -> Held:
         """Give the file the first name that is free, or that of an earlier, no longer right file of this download.
 
         Nothing else is ever overwritten.
         """
         for mark in marks(brought.product):
             target = self.out / final_name(brought.product, brought.filename, part.head, mark=mark)
-            ours = str(target) == claimed.path
+            ours = str(target) == job.claimed.path
             if os.path.lexists(target) and not ours:
                 continue
             file = Held(
@@ -185,28 +196,26 @@ class Fetcher:
             )  # fmt: skip
             try:
                 with self.database.write(durable=True) as connection:
-                    queue.announce(connection, claimed, file)
+                    queue.announce(connection, job.claimed, file)
                 part.place(target, replace=ours)
             except NameTakenError:
                 continue
+            job.placed = file.path
             return file
         raise NameTakenError(
             str(self.out / final_name(brought.product, brought.filename, part.head))
         )
 
 
-def file_of(claimed: Claimed) -> str | None:
-    """Where the row's file is, None if there is none."""
-    return claimed.path if claimed.path and os.path.lexists(claimed.path) else None
-
-
 def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:
     path = Path(claimed.path or "")
-    if claimed.checksum is None or claimed.checksum_algorithm is None or not path.is_file():
+    if claimed.checksum is None or claimed.checksum_algorithm is None:
         return False
-    if path.stat().st_size != claimed.size_bytes:
+    try:
+        right_size = path.is_file() and path.stat().st_size == claimed.size_bytes
+        return right_size and hash_file(path, claimed.checksum_algorithm, stop) == claimed.checksum
+    except OSError:  # what cannot be read cannot be known
         return False
-    return hash_file(path, claimed.checksum_algorithm, stop) == claimed.checksum
 
 
 def _downwards(claim: int) -> range:

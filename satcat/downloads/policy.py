@@ -16,6 +16,7 @@ from satcat.errors import (
     RequestRejectedError,
     SatcatError,
     TransferStoppedError,
+    UnwritableError,
 )
 
 #: So many failed attempts, then a person decides.
@@ -40,6 +41,7 @@ class Verdict:
     ends_run: bool = False
 
 
+_STRIKES_ALL = (CredentialsError, DiskFullError, UnwritableError, CatalogueError)
 _FINAL = {
     ProductOfflineError: "offline",
     ProductGoneError: "gone",
@@ -57,9 +59,7 @@ def judge(error: Exception, attempts: int) -> Verdict:
         return Verdict("queued", wait=wait, counts=False, pause=wait)
     if isinstance(error, TransferStoppedError):
         return Verdict("queued", counts=False)
-    if not isinstance(error, SatcatError) or isinstance(
-        error, CredentialsError | DiskFullError | CatalogueError
-    ):
+    if not isinstance(error, SatcatError | OSError) or isinstance(error, _STRIKES_ALL):
         return Verdict("queued", counts=False, ends_run=True)
     for kind, status in _FINAL.items():
         if isinstance(error, kind):

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from satcat.api.base import SatelliteAPI
+from satcat.api.partfile import check_folder
 from satcat.api.transfer import PATIENT, Patience
 from satcat.database import Database
 from satcat.downloads import queue, slots
 from satcat.downloads.identity import is_dead, worker_name
-from satcat.downloads.job import Fetcher, Job, file_of
+from satcat.downloads.job import Fetcher, Job
 from satcat.downloads.policy import Verdict, judge
 from satcat.errors import CatalogueError, LostClaimError, SourceUnavailableError, TransferError
 from satcat.products import SatelliteImage
@@ -114,6 +115,7 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TransferError(f"cannot make the folder {out} ({error.strerror})") from error
+    check_folder(out)
     fetcher = Fetcher(database, api, out, patience, on_reread)
     started = _Run(
         fetcher, slots.account_key(api.source, account), limit, follow, stop or threading.Event(),
@@ -178,7 +180,11 @@ class _Run:
         """Renew leases as long as the run lasts."""
         try:
             while not self.ended.wait(self.timing.beat):
-                self._beat()
+                try:
+                    self._beat()
+                    self._reap()
+                except CatalogueError as error:  # busy; a lease lasts several beats
+                    logger.warning("could not renew the downloads' leases: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
 
@@ -302,7 +308,7 @@ class _Run:
             try:
                 queue.settle(
                     connection, job.claimed, verdict,
-                    error=error, path=file_of(job.claimed), bytes_fetched=job.bytes_fetched,
+                    error=error, path=job.path, bytes_fetched=job.bytes_fetched,
                 )  # fmt: skip
             except LostClaimError:
                 ours = False
@@ -328,25 +334,21 @@ class _Run:
             return self.outages >= _OUTAGE
 
     def _beat(self) -> None:
-        """Renew every lease, stop the jobs that are no longer ours, and free what dead workers held."""
+        """Renew every lease, and stop the jobs that are no longer ours."""
         with self.lock:
             jobs = list(self.jobs)
-        try:
-            with self.database.write() as connection:
-                lost = queue.heartbeat(
-                    connection, [(j.claimed, j.bytes_done) for j in jobs], lease=self.lease
-                )
-                without = slots.renew(connection, [j.slot for j in jobs], lease=self.lease)
-        except CatalogueError as error:  # busy; a lease lasts several beats
-            logger.warning("could not renew the downloads' leases: %s", error)
-            return
+        with self.database.write() as connection:
+            lost = queue.heartbeat(
+                connection, [(j.claimed, j.bytes_done) for j in jobs], lease=self.lease
+            )
+            without = slots.renew(connection, [j.slot for j in jobs], lease=self.lease)
         for job in jobs:
             job.lost = job.lost or job.claimed in lost
             if job.lost or job.slot in without:
                 job.stop.set()
-        self._reap()
 
     def _reap(self) -> None:
+        """Free what dead workers held."""
         with self.database.write() as connection:
             freed = queue.reap(connection, is_dead)
             slots.reap(connection, is_dead)

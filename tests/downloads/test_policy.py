@@ -21,6 +21,7 @@ from satcat.errors import (
     TransferError,
     TransferStoppedError,
     TruncatedError,
+    UnwritableError,
 )
 
 
@@ -42,7 +43,7 @@ def test_some_errors_are_final(error: Exception, status: str) -> None:
     "error",
     [
         TruncatedError("x", 2, 1), SourceUnavailableError("x", "503"), MalformedResponseError("x", "html"),
-        NameTakenError("x"), TransferError("input/output error"),
+        NameTakenError("x"), TransferError("input/output error"), PermissionError(13, "Permission denied"),
     ],
 )  # fmt: skip
 def test_others_are_tried_again_ever_later_and_at_last_given_up(error: Exception) -> None:
@@ -60,8 +61,11 @@ def test_being_asked_to_wait_is_no_attempt_however_often(asked: float | None, wa
 
 
 @pytest.mark.parametrize(
-    "error", [CredentialsError("x"), DiskFullError("x"), CatalogueError("x"), KeyError("bug")]
-)
+    "error",
+    [
+        CredentialsError("x"), DiskFullError("x"), UnwritableError("x"), CatalogueError("x"), KeyError("bug"),
+    ],
+)  # fmt: skip
 def test_what_would_strike_every_product_ends_the_run_and_blames_none(error: Exception) -> None:
     assert judge(error, 0) == Verdict("queued", counts=False, ends_run=True)
 

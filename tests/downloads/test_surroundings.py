@@ -1,0 +1,142 @@
+"""What goes wrong around a run: folders, files in the way, a busy catalogue, products that cannot be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from satcat.api.odata import ODataAPI
+from satcat.database import Database
+from satcat.downloads import worker
+from satcat.downloads.worker import DownloadReport
+from satcat.errors import CatalogueError, UnwritableError
+from satcat.models import products
+from satcat.sandbox import Sandbox
+
+Publish = Callable[..., list[str]]
+Run = Callable[..., DownloadReport]
+Look = Callable[[str], Any]
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc")
+
+
+def forget(database: Database, *columns: str) -> None:
+    """Let the catalogue know nothing of these columns of its products."""
+    with database.write() as connection:
+        connection.execute(sa.update(products).values(dict.fromkeys(columns)))
+
+
+@needs_proc
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_asked(
+    publish: Publish, row: Look, sandbox: Sandbox, database: Database, api: ODataAPI
+) -> None:
+    ids = publish(2)
+    with pytest.raises(UnwritableError, match="cannot write into the folder /proc"):
+        worker.run(database, api, Path("/proc"))
+    assert [(row(i).status, row(i).claim) for i in ids] == [("queued", 0)] * 2
+    assert not list(sandbox.log)
+
+
+def test_a_folder_that_goes_away_ends_the_run_and_blames_no_product(
+    publish: Publish, run: Run, row: Look, out: Path, watcher: Any
+) -> None:
+    ids = publish(5)
+    watcher.on_finish = lambda outcome: shutil.rmtree(out, ignore_errors=True)
+    with pytest.raises(UnwritableError, match="No such file"):
+        run(workers=1, progress=watcher)
+    assert sorted((row(i).status, row(i).attempts) for i in ids) == [
+        ("done", 0), *[("queued", 0)] * 4,
+    ]  # fmt: skip
+    watcher.on_finish = lambda outcome: None
+    assert run().done == 4
+
+
+@needs_proc
+def test_a_file_in_the_way_that_cannot_be_read_is_left_alone(
+    publish: Publish, run: Run, row: Look, out: Path, database: Database
+) -> None:
+    (one,) = publish()
+    run()
+    name = Path(row(one).path)
+    name.unlink()
+    name.symlink_to("/proc/self/mem")
+    forget(database, "size_bytes")
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE downloads SET status = 'queued', path = NULL"))
+    assert run().done == 1
+    assert Path(row(one).path).name == f"{name.stem}_{one[:8]}.zip"
+    assert name.is_symlink()
+
+
+def test_products_that_are_listed_but_cannot_be_had_keep_no_other_from_coming(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, watcher: Any
+) -> None:
+    *missing, good = publish(7)
+    with database.write() as connection:
+        connection.execute(
+            sa.text("UPDATE downloads SET priority = -1 WHERE product_id = :id"), {"id": good}
+        )
+    for id in missing:
+        sandbox.faults.next("status", n=99, status=404, match=f"Products({id})/$value")
+    watcher.on_finish = lambda outcome: len(watcher.outcomes) == 7 and watcher.stop.set()
+    report = run(workers=1, progress=watcher, stop=watcher.stop)
+    assert report.done == 1 and row(good).status == "done"
+    assert {(row(i).status, row(i).attempts) for i in missing} == {("queued", 1)}
+
+
+def test_a_catalogue_that_is_busy_for_a_while_ends_nothing(
+    publish: Publish, run: Run, sandbox: Sandbox, database: Database, watcher: Any
+) -> None:
+    @sa.event.listens_for(database.engine, "connect")
+    def be_impatient(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 20")
+
+    publish(1, size_bytes=1_000_000)
+    database.engine.dispose()
+    sandbox.settings.rate = 1_000_000
+    rival = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
+
+    def lock(done: int) -> None:
+        if done and not rival.in_transaction:
+            watcher.on_advance = lambda done: None
+            rival.execute("BEGIN IMMEDIATE")
+            threading.Timer(0.5, rival.rollback).start()
+
+    watcher.on_advance = lock
+    began = time.monotonic()
+    assert run(progress=watcher).done == 1
+    assert time.monotonic() - began > 0.5
+    rival.close()
+
+
+def test_a_file_that_got_its_name_is_known_although_the_row_could_not_be_finished(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, out: Path
+) -> None:
+    (one,) = publish()
+    sandbox.catalogue.late_checksum(one)
+    forget(database, "size_bytes", "md5", "blake3")
+    with database.write() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE TRIGGER busy BEFORE UPDATE ON downloads WHEN NEW.status = 'done' "
+                "BEGIN SELECT RAISE(ABORT, 'database is locked'); END"
+            )
+        )
+    with pytest.raises(CatalogueError, match="in use"):
+        run()
+    (name,) = os.listdir(out)
+    assert (row(one).status, row(one).path) == ("queued", str(out / name))
+    with database.write() as connection:
+        connection.execute(sa.text("DROP TRIGGER busy"))
+    report = run()
+    assert (report.done, report.bytes, os.listdir(out)) == (1, 0, [name])
+    assert row(one).verification == "structure"

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from satcat import times
-from satcat.errors import FilterError
+from satcat.errors import FilterError, TimeError
 from satcat.times import Interval
 
 if TYPE_CHECKING:
@@ -100,11 +100,15 @@ class SearchFilters:
     where: str | None = None
 
     def __post_init__(self) -> None:
+        typed = self.start_date, self.end_date
         for name in _NORMAL_FORMS:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _normal(name, value))
-        Interval(self.start, self.end)  # refuses an empty one
+        if self.start and self.end and self.end <= self.start:
+            raise TimeError(
+                f"--start {typed[0]} --end {typed[1]}: the time between is empty: swap them"
+            )
         areas = [name for name in ("geometry", "bbox", "point") if self.is_set(name)]
         if len(areas) > 1:
             raise FilterError(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from satcat import times, vouching
 from satcat.conditions import is_one_of
-from satcat.filters import SearchFilters
+from satcat.filters import SCOPE_FIELDS, SearchFilters
 from satcat.models import sync_rejects, sync_windows, tiles
 from satcat.sync import cursors, scopes
 from satcat.times import Interval
@@ -30,6 +30,7 @@ REJECTS_OPEN = "rejected records open"
 
 _NAMED = 5  # tiles that a line names
 _LINES = 10  # gaps that are told one by one
+_WORDS = 100  # characters of filters that a line repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Survey:
         followed_to: the source's clock up to which all scopes concerned know changes; None if none has been followed.
         asked: the sensing starts that were asked for and are past; None if all lie ahead.
         tiles: the tiles asked for; if none were, those that are mirrored of what was asked.
+        sought: what was asked for beside tiles and time, as it would be typed.
     """
 
     gaps: list[Gap] = field(default_factory=list)
@@ -75,10 +77,12 @@ class Survey:
     followed_to: datetime | None = None
     asked: Interval | None = None
     tiles: tuple[str, ...] = ()
+    sought: str = ""
 
     def notes(self) -> list[str]:
         """Short lines for people: gaps first, then what was taken to mean what, then the age."""
-        lines = list(_summaries(self.gaps))
+        part = "part of " if self.followed_to and self.sought else ""
+        lines = list(_summaries(self.gaps, f"{part}{self.sought}"))
         if len(lines) > _LINES:
             lines[_LINES:] = [f"and {len(lines) - _LINES:,} more such gaps"]
         if self.narrowed:
@@ -128,6 +132,7 @@ def survey(
         _followed_to(connection, used),
         asked,
         filters.tiles or tuple(meant),
+        _sought(filters),
     )
 
 
@@ -352,13 +357,19 @@ def _without_repeats(found: Iterable[Gap]) -> list[Gap]:
     ]  # fmt: skip
 
 
-def _summaries(gaps: list[Gap]) -> Iterator[str]:
+def _sought(filters: SearchFilters) -> str:
+    names = [name for name in SCOPE_FIELDS if name != "tile_id"]
+    words = str(SearchFilters(**{name: getattr(filters, name) for name in names}))
+    return words if len(words) <= _WORDS else f"{words[:_WORDS]}…"
+
+
+def _summaries(gaps: list[Gap], sought: str) -> Iterator[str]:
     alike: dict[tuple[str, str, str], list[str]] = {}
     for gap in gaps:
         key = (gap.reason, str(gap.kind or ""), str(gap.interval))
         alike.setdefault(key, []).extend([gap.tile] if gap.tile else [])
     for (reason, kind, interval), named in alike.items():
-        about = [kind] if kind else []
+        about = [kind or sought] if kind or (sought and not named) else []
         yield f"{reason}: {', '.join([*about, *_listed('tile', set(named)), interval])}"
 
 

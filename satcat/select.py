@@ -39,6 +39,7 @@ _SECOND = 19  # characters of an instant's stored form, down to the second
 _SUFFIX = re.compile(r"\.(SAFE|SEN3|nc|EOF|zip|tar|tgz)$", re.IGNORECASE)
 _MIN_PREFIX = 8
 _BATCH = 500  # rows in memory at once
+_MOST_ROWS = 2**63 - 1  # SQLite's largest number
 
 
 class Choice(TypedDict, total=False):
@@ -78,6 +79,7 @@ def select_products(
     """
     if limit is not None and limit < 1:
         raise FilterError(f"--limit {limit}: give a number from 1 on")
+    most = None if limit is None else min(limit, _MOST_ROWS)
     chosen = matches(filters)
     if latest:
         chosen = [_first_of_each(_scene(), _newest_version(), chosen)]
@@ -85,7 +87,7 @@ def select_products(
         if best is None or not per:
             raise FilterError("--best COLUMN and --per GROUP,... belong together: give both")
         chosen = [_first_of_each([group(name) for name in per], _order("--best", best), chosen)]
-    return sa.select(products).where(*chosen).order_by(*_order("--sort", sort)).limit(limit)
+    return sa.select(products).where(*chosen).order_by(*_order("--sort", sort)).limit(most)
 
 
 def count(connection: Connection, filters: SearchFilters) -> int:

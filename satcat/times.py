@@ -59,7 +59,10 @@ def parse_bound(text: str, *, end: bool = False) -> datetime:
     text = text.strip()
     if not _DATE.fullmatch(text):
         return parse(text)
-    midnight = parse(f"{text}T00:00:00Z")
+    try:
+        midnight = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise TimeError(f"{text!r} is no date of the calendar: write 2024-06-01") from None
     try:
         return midnight + timedelta(days=1) if end else midnight
     except OverflowError:

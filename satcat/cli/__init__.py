@@ -6,10 +6,12 @@ on stderr and an exit code; `frame.EXIT_CODES` says what each means.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -92,7 +94,17 @@ def satcat(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line of this process, and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    _prepare_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _prepare_streams() -> None:
+    """Let nothing that is printed be an error: closed streams swallow it, narrow character sets get escapes."""
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def run(args: list[str]) -> int:
@@ -101,6 +113,9 @@ def run(args: list[str]) -> int:
     try:
         code = satcat.main(args, prog_name="satcat", standalone_mode=False, obj=settings)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
         complain(_usage(error))
         return error.exit_code
@@ -114,6 +129,11 @@ def run(args: list[str]) -> int:
         _show_traceback(settings)
         complain(str(error) or type(error).__name__)
         return error.exit_code
+    except OSError as error:
+        _show_traceback(settings)
+        about = f" ({error.filename})" if error.filename else ""
+        complain(f"reading or writing failed{about}: {error.strerror or error}")
+        return 1
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
         _show_traceback(settings)
         what = f"{type(error).__name__}: {error}"

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from satcat.cli import wording
-from satcat.cli.frame import Settings
+from satcat.cli.frame import Settings, group
 from satcat.cli.frame import command as satcat_command
 from satcat.errors import CatalogueDamagedError
 from satcat.terminal import printable
 
 
-@satcat_command(name="upgrade", exits=(1, 3), example="satcat db upgrade")
+@satcat_command(name="upgrade", exits=(3,), example="satcat db upgrade")
 @click.pass_obj
 def upgrade_command(settings: Settings) -> None:
     """Bring a catalogue to this satcat's schema version; makes a new one where there is none."""
@@ -61,7 +61,7 @@ def check_command(settings: Settings) -> None:
 
 
 @satcat_command(
-    name="snapshot", exits=(2, 3), example="satcat db snapshot backup/satcat-2024-06-30.db"
+    name="snapshot", exits=(3,), example="satcat db snapshot backup/satcat-2024-06-30.db"
 )
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
 @click.pass_obj
@@ -77,6 +77,6 @@ def snapshot_command(settings: Settings, target: Path) -> None:
     settings.say(f"{target}: {wording.size(target.stat().st_size)}")
 
 
-@click.group(commands=[upgrade_command, current_command, check_command, snapshot_command])
+@group(commands=[upgrade_command, current_command, check_command, snapshot_command])
 def command() -> None:
     """Upgrade, check or copy the catalogue file."""

@@ -11,7 +11,6 @@ from satcat.cli.frame import command as satcat_command
 
 
 @satcat_command(
-    exits=(1, 2),
     example="""
     satcat demo
     cd satcat-demo && satcat status

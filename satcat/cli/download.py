@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @satcat_command(
-    exits=(1, 2, 3, 4, 5, 7),
+    exits=(3, 4, 5, 7),
     example="""
     export CDSE_USERNAME=me@example.org CDSE_PASSWORD=…
     satcat download --out products
@@ -58,6 +58,7 @@ def command(settings: Settings, *, out: Path, workers: int, limit: int | None, f
     """
     from satcat import progress
 
+    out = out.expanduser()  # no shell does it in a satcat.toml, nor after --out=
     with source(settings) as api, settings.open() as catalogue:
         files, size = (None, None) if follow or limit else _expected(catalogue)
         watch = progress.of_downloads(quiet=settings.quiet, files=files, size=size)
@@ -81,6 +82,11 @@ def _expected(catalogue: Catalogue) -> tuple[int, int]:
 
 
 def _tell(settings: Settings, report: DownloadReport, out: Path) -> None:
+    if not report.done + report.failed + report.skipped:
+        settings.say(
+            "nothing was waiting; `satcat mark` asks for downloads, `satcat queue` shows them"
+        )
+        return
     rate = report.bytes / report.seconds if report.seconds else 0.0
     parts = [f"{wording.count(report.done, 'file')} in {out}, checked"]
     parts += [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,14 +67,13 @@ class Writer:
 
     def _joined(self, before: str, items: Iterable[Any], after: str) -> int:
         total = 0
-        self.file.write(before)
-        for total, item in enumerate(items, 1):
-            self.file.write(("\n" if total == 1 else ",\n") + _dump(item))
-        self.file.write(f"\n{after}\n")
+        for total, item in enumerate(items, 1):  # if the first cannot be made, nothing is written
+            self.file.write((f"{before}\n" if total == 1 else ",\n") + _dump(item))
+        self.file.write(("" if total else before) + f"\n{after}\n")
         return total
 
     def _object(self, row: Any) -> dict[str, Any]:
-        return {name: self.get(row, name) for name in self.columns}
+        return {name: _finite(self.get(row, name)) for name in self.columns}
 
     def _feature(self, row: Any) -> dict[str, Any]:
         from satcat import footprints
@@ -105,6 +105,11 @@ def _drain(writes: Iterable[object]) -> int:
     for _ in writes:
         total += 1
     return total
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _dump(value: Any) -> str:

@@ -7,8 +7,9 @@ default. The file holds a table for each command, `[download]` with `workers = 2
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +36,7 @@ EXIT_CODES = {
     8: "differences are left",
 }
 CONFIG_NAME = "satcat.toml"
+_EMPTY_OPTION = re.compile(r"--[a-z-]+=")
 
 
 @dataclass(slots=True)
@@ -73,7 +75,15 @@ class Command(click.Command):
     def __init__(self, *args: Any, example: str, exits: Iterable[int] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.example = example
-        self.exits = (0, *exits)
+        self.exits = (0, 1, 2, *exits)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse empty values, as an unset variable of a script leaves them: none is ever meant."""
+        for before, arg in zip(["", *args], args, strict=False):
+            if not arg or _EMPTY_OPTION.fullmatch(arg):
+                name = arg[:-1] or (before if before.startswith("-") else "an argument")
+                raise click.UsageError(f"{name}: the value is empty", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, with what it logs going where -v says."""
@@ -87,6 +97,30 @@ class Command(click.Command):
         with formatter.section("Example"):
             for line in self.example.strip().splitlines():
                 formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
+
+
+class Group(click.Group):
+    """Commands of two words; the help lists them in their order, with their whole first sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names, in the order of the help."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, c.get_short_help_str(200)) for n, c in self.commands.items()])
+
+
+def group(
+    commands: Sequence[click.Command], **kwargs: Any
+) -> Callable[[Callable[..., Any]], click.Group]:
+    """Make a function a group of commands; its docstring is the help."""
+
+    def make(function: Callable[..., Any]) -> click.Group:
+        return common(click.group(cls=Group, commands=commands, **kwargs)(function))
+
+    return make
 
 
 def command(
@@ -106,7 +140,7 @@ def common(made: CommandT) -> CommandT:
         click.option(
             "--db", metavar="PATH", is_eager=True, callback=_locate, expose_value=False,
             allow_from_autoenv=False,
-            help="The catalogue: a file, or an SQLAlchemy URL.  [env: SATCAT_DB; default: satcat.db]",
+            help="The catalogue: a file, or its sqlite:/// URL.  [env: SATCAT_DB; default: satcat.db]",
         ),
         click.option(
             "-v", "--verbose", count=True, callback=_remember, expose_value=False,
@@ -131,7 +165,7 @@ def _locate(ctx: click.Context, _param: click.Parameter, value: str | None) -> N
     """Note --db, and take the command's defaults from the satcat.toml beside that catalogue."""
     if value is not None:
         if not value:
-            raise click.UsageError("--db: the path is empty", ctx)
+            raise click.UsageError("--db: the value is empty", ctx)
         ctx.obj.db = value
     if not isinstance(ctx.command, click.Group):
         path = _folder(ctx.obj.db) / CONFIG_NAME
@@ -149,27 +183,36 @@ def _configured(ctx: click.Context, path: Path) -> dict[str, Any]:
     """The defaults that a satcat.toml has for the command; unknown names are an error, not ignored."""
     import tomllib
 
-    root = ctx.find_root()
     try:
-        section: Any = tomllib.loads(path.read_text("utf-8"))
+        section: Any = tomllib.loads(path.read_text("utf-8").removeprefix("\ufeff"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise click.UsageError(f"{path} cannot be read: {error}") from None
-    if not isinstance(root.command, click.Group):
-        return {}
-    _refuse_unknown(path, section, root.command.list_commands(root), "command")
     place = ""
-    for word in ctx.command_path.split()[1:]:
-        place = f"{place}.{word}".lstrip(".")
-        tables = {
-            f"{place.rpartition('.')[0]}.{name}".lstrip("."): v for name, v in section.items()
-        }
-        for name, value in tables.items():
+    for group, word in zip(_groups(ctx), ctx.command_path.split()[1:], strict=True):
+        what = f"command of [{place}]" if place else "command"
+        _refuse_unknown(path, section, group.list_commands(ctx), what)
+        for name, value in section.items():
             if not isinstance(value, dict):
-                raise click.UsageError(f"{path}: {name} must be a table, [{name}]")
+                full = f"{place}.{name}".lstrip(".")
+                raise click.UsageError(f"{path}: {full} must be a table, [{full}]")
+        place = f"{place}.{word}".lstrip(".")
         section = section.get(word, {})
     options = {name: p for p in ctx.command.params if p.expose_value for name in _spellings(p)}
     _refuse_unknown(path, section, options, f"option of [{place}]")
-    return {str(options[name].name): _value(options[name], v) for name, v in section.items()}
+    return {
+        str(options[name].name): _value(options[name], value, f"{path}: {name} of [{place}]")
+        for name, value in section.items()
+    }
+
+
+def _groups(ctx: click.Context) -> list[click.Group]:
+    """The groups that a command stands in, the outermost first."""
+    found: list[click.Group] = []
+    while ctx.parent is not None:
+        ctx = ctx.parent
+        if isinstance(ctx.command, click.Group):
+            found.insert(0, ctx.command)
+    return found
 
 
 def _spellings(param: click.Parameter) -> list[str]:
@@ -178,10 +221,17 @@ def _spellings(param: click.Parameter) -> list[str]:
     return [*long, *(opt.replace("-", "_") for opt in long if "-" in opt)]
 
 
-def _value(param: click.Parameter, value: Any) -> Any:
-    """An option that can be repeated takes one value or a list."""
-    several = isinstance(param, click.Option) and param.multiple
-    return [value] if several and not isinstance(value, list) else value
+def _value(param: click.Parameter, value: Any, where: str) -> Any:
+    """What would be typed for a value; an option that can be repeated takes one or a list."""
+    if isinstance(param, click.Option) and param.multiple:
+        return [_typed(v, where) for v in (value if isinstance(value, list) else [value])]
+    return _typed(value, where)
+
+
+def _typed(value: Any, where: str) -> Any:
+    if isinstance(value, (dict, list)):
+        raise click.UsageError(f"{where}: give one value, not a list or a table")
+    return value if isinstance(value, bool) else str(value)
 
 
 def _refuse_unknown(path: Path, found: Iterable[str], known: Iterable[str], what: str) -> None:

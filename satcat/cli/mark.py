@@ -22,7 +22,7 @@ CONNECTIONS, RATE = 4, 20_000_000
 
 
 @satcat_command(
-    exits=(1, 2, 3, 6),
+    exits=(3, 6),
     example="""
     satcat mark --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-06-30 --online
     satcat query --best cloud --per tile,month -f ids | satcat mark --ids -
@@ -33,7 +33,12 @@ CONNECTIONS, RATE = 4, 20_000_000
 @click.option(
     "--ids", metavar="FILE|-", help="The products with these ids, one a line; -: standard input."
 )
-@click.option("--priority", metavar="N", type=int, help="Higher ones come first.  [default: 0]")
+@click.option(
+    "--priority",
+    metavar="N",
+    type=click.IntRange(-1000, 1000),
+    help="Higher ones come first.  [default: 0]",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would ask for.")
 @options.strict
 @click.pass_obj  # fmt: skip
@@ -76,7 +81,13 @@ def selection(
     from satcat.conditions import check_where
 
     given = [
-        n for n, on in (("--ids", ids), ("--all", everything), ("filters", filters.set_names)) if on
+        n
+        for n, on in (
+            ("--ids", ids is not None),
+            ("--all", everything),
+            ("filters", filters.set_names),
+        )
+        if on
     ]
     if not given:
         raise FilterError("give filters, --ids FILE or --all: nothing was asked for")

@@ -100,9 +100,10 @@ def read_lines(option: str, name: str) -> list[str]:
     """The lines of a file (`-`: of standard input) that are not empty, less comments."""
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        text = text.removeprefix("\ufeff")  # as some Windows editors begin a file
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise FilterError(f"{option}: {name} cannot be read: {reason}") from None
+        raise FilterError(f"{option}: {name!r} cannot be read: {reason}") from None
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 

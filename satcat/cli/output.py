@@ -105,20 +105,38 @@ class Output:
             yield sys.stdout
             return
         try:
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self.path.parent, prefix=f".{self.path.name}.", encoding="utf-8", newline="",
-                delete=False,
-            ) as file:  # fmt: skip
-                part = Path(file.name)
-                try:
-                    yield file  # type: ignore[misc]
-                    file.close()
-                    part.chmod(0o666 & ~_umask())
-                    part.replace(self.path)
-                finally:
-                    part.unlink(missing_ok=True)
+            with (
+                _beside(self.path) if _may_be_replaced(self.path) else _in_place(self.path) as file
+            ):
+                yield file
         except OSError as error:
             raise SatcatError(f"-o {self.path} cannot be written: {error.strerror}") from error
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """A device or a pipe, such as /dev/null, is written to; put a file in its place and it is gone for everyone."""
+    return path.is_file() or not path.exists()
+
+
+def _in_place(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", newline="")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[TextIO]:
+    """A file that takes the path's place when it is whole; where the path is a link, that of what it points to."""
+    path = path.resolve()
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", newline="", delete=False
+    ) as file:
+        part = Path(file.name)
+        try:
+            yield file  # type: ignore[misc]
+            file.close()
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _umask() -> int:

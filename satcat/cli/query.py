@@ -27,7 +27,7 @@ WORDS: dict[str, Words] = {"cloud_cover": "{:.1f}".format, "size_bytes": wording
 
 
 @satcat_command(
-    exits=(2, 3, 6),
+    exits=(3, 6),
     example="""
     satcat query --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-06-30
     satcat query --level L2A --best cloud --per tile,month -f csv -o best.csv

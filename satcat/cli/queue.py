@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from satcat.cli import options, wording
-from satcat.cli.frame import Settings
+from satcat.cli.frame import Settings, group
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
 
@@ -21,7 +21,7 @@ _SHOWN = ("status", "attempts", "size_bytes", "name", "error")
 
 @satcat_command(
     name="list",
-    exits=(2, 3),
+    exits=(3,),
     example="""
     satcat queue
     satcat queue list --failed -f ids
@@ -78,7 +78,7 @@ def _rows(connection: Connection, statuses: set[str]) -> Iterator[dict[str, Any]
         yield dict(row._mapping)
 
 
-@satcat_command(name="retry", exits=(2, 3), example="satcat queue retry")
+@satcat_command(name="retry", exits=(3,), example="satcat queue retry")
 @click.option(
     "--ids", metavar="FILE|-", help="Only these products, one id a line; -: standard input."
 )
@@ -93,7 +93,7 @@ def retry_command(settings: Settings, *, ids: str | None) -> None:
     click.echo(f"queued {wording.count(number, 'product')} again")
 
 
-@click.group(commands=[list_command, retry_command], invoke_without_command=True)
+@group(commands=[list_command, retry_command], invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Show the download queue, or try failed downloads again.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from satcat.cli import options, wording
-from satcat.cli.frame import Settings
+from satcat.cli.frame import Settings, group
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, tell
 from satcat.cli.output import Output, output
@@ -29,7 +29,7 @@ _SHOWN = (
 
 @satcat_command(
     name="coverage",
-    exits=(2, 3, 6),
+    exits=(3, 6),
     example="satcat report coverage --level L2A --start 2024-06-01 --end 2024-08-31 --by tile,month",
 )
 @options.filters
@@ -57,6 +57,6 @@ def coverage_command(
     insist(survey, strict=strict)
 
 
-@click.group(commands=[coverage_command])
+@group(commands=[coverage_command])
 def command() -> None:
     """Report what the mirror covers."""

@@ -11,7 +11,7 @@ from satcat.cli.frame import command as satcat_command
 from satcat.errors import SatcatError
 
 
-@satcat_command(exits=(1, 2), example="satcat sandbox --port 8765")
+@satcat_command(example="satcat sandbox --port 8765")
 @click.option(
     "--port", metavar="N", type=click.IntRange(0, 65_535), default=0, help="0 takes any free one."
 )

@@ -12,7 +12,6 @@ from satcat.errors import FilterError
 
 
 @satcat_command(
-    exits=(2,),
     example="""
     satcat schema downloads
     satcat sql "SELECT status, count(*) FROM downloads GROUP BY status"
@@ -32,6 +31,7 @@ def command(table: str | None) -> None:
         inner = ", ".join(name for name, page in schema.PAGES.items() if not page.public)
         click.echo(f"\nBookkeeping, not for writing (`satcat schema NAME` explains): {inner}")
         return
+    table = table.lower()  # SQL does not mind capitals either
     if table not in schema.PAGES:
         near = difflib.get_close_matches(table, schema.PAGES, n=3) or list(schema.PAGES)
         raise FilterError(f"there is no table {table!r}; there are {', '.join(near)}")

@@ -7,13 +7,13 @@ import sys
 import click
 
 from satcat.cli import wording
-from satcat.cli.frame import Settings
+from satcat.cli.frame import Settings, group
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
 from satcat.errors import FilterError, SatcatError
 
 
-@satcat_command(name="list", exits=(2, 3), example="satcat scopes list")
+@satcat_command(name="list", exits=(3,), example="satcat scopes list")
 @output
 @click.pass_obj
 def list_command(settings: Settings, out: Output) -> None:
@@ -41,7 +41,7 @@ def list_command(settings: Settings, out: Output) -> None:
 
 
 @satcat_command(
-    name="remove", exits=(1, 2, 3), example="satcat scopes remove sentinel-2-l2a-30twm --yes"
+    name="remove", exits=(3,), example="satcat scopes remove sentinel-2-l2a-30twm --yes"
 )
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -67,6 +67,6 @@ def remove_command(settings: Settings, name: str, *, yes: bool) -> None:
     settings.say(f"{name} removed; {wording.count(went, 'product')} forgotten")
 
 
-@click.group(commands=[list_command, remove_command])
+@group(commands=[list_command, remove_command])
 def command() -> None:
     """Show or remove what is mirrored."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @satcat_command(
-    exits=(1, 2, 3),
+    exits=(3,),
     example="satcat show S2B_MSIL2A_20240604T105619_N0510_R094_T30TWM_20240604T125003",
 )
 @click.argument("which", metavar="ID|NAME")

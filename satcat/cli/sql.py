@@ -14,7 +14,7 @@ from satcat.cli.output import Output, output
 
 
 @satcat_command(
-    exits=(2, 3),
+    exits=(3,),
     example="""
     satcat sql "SELECT platform, count(*) AS n, avg(cloud_cover) FROM products GROUP BY platform"
     """,

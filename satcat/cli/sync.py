@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -19,11 +20,13 @@ from satcat.errors import CatalogueLockedError, FilterError, IncompleteError, So
 
 if TYPE_CHECKING:
     from satcat.api.base import SatelliteAPI
+    from satcat.catalogue import Catalogue
     from satcat.filters import SearchFilters
-    from satcat.sync.report import ScopeReport
+    from satcat.sync.report import ScopeReport, SyncReport
 
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*(s|min|m|h|d)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_LONGEST = 36_500 * 86_400  # a hundred years; much more, and dates end
 
 
 def span(_ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
@@ -31,15 +34,16 @@ def span(_ctx: click.Context, param: click.Parameter, value: str | None) -> time
     if value is None:
         return None
     found = _SPAN.fullmatch(value.strip())
-    if found is None or not float(found[1]):
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0.0 < seconds <= _LONGEST:
         raise click.BadParameter(
             f"{value!r} is no span of time: write 90s, 15m, 1h or 2d", param=param
         )
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    return timedelta(seconds=seconds)
 
 
 @satcat_command(
-    exits=(1, 2, 3, 4, 6),
+    exits=(3, 4, 6),
     example="""
     satcat sync --collection SENTINEL-2 --level L2A --tile 30TWM --start 2024-06-01 --end 2024-06-30
     satcat sync
@@ -135,11 +139,28 @@ def _sync(
             api, filters, scope=scope, options=SyncOptions(**how),
             progress=progress.of_sync(quiet=settings.quiet), confirm=_confirm if sys.stdin.isatty() else None,
         )  # fmt: skip
+        if filters is not None:
+            _doubt(settings, catalogue, report, filters)
     for done in report.scopes:
         _tell(settings, done)
     if report.error is not None:
         complain(f"products that only downloads need: {report.error}")
     return report.exit_code
+
+
+def _doubt(
+    settings: Settings, catalogue: Catalogue, report: SyncReport, filters: SearchFilters
+) -> None:
+    """A new scope that is empty may be meant, but a misspelt collection looks just the same."""
+    from satcat.sync import scopes
+
+    with catalogue.database.read() as connection:
+        for done in report.scopes:
+            if done.complete and not scopes.count(connection, scopes.find(connection, done.name)):
+                settings.say(
+                    f"{done.name}: the source lists nothing of {filters}; if they are not what you mean: "
+                    f"satcat scopes remove {shlex.quote(done.name)}"
+                )
 
 
 def _repeat(every: timedelta, once: Callable[[], int]) -> NoReturn:

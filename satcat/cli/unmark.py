@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from satcat.filters import SearchFilters
 
 
-@satcat_command(exits=(2, 3), example="satcat unmark --tile 30TWM --end 2024-06-10")
+@satcat_command(exits=(3,), example="satcat unmark --tile 30TWM --end 2024-06-10")
 @options.filters
 @click.option("--all", "everything", is_flag=True, help="Every product.")
 @click.option(

@@ -32,7 +32,7 @@ def _share(
 
 
 @satcat_command(
-    exits=(1, 2, 3, 4, 6, 8),
+    exits=(3, 4, 6, 8),
     example="""
     satcat verify
     satcat verify --files --subset 1/30

@@ -57,6 +57,8 @@ def test_one_value_or_several_may_stand_for_an_option_that_repeats(run: Run, mir
         ('[query]\ndb = "x.db"\n', "db"),
         ("query = 1\n", "[query]"),
         ("[query\n", "satcat.toml"),
+        ("[query]\nsort = ['a', 'b']\n", "sort of [query]"),
+        ("[query]\nlimit = 2024-06-01\n", "2024-06-01"),
         ('[query]\nlimit = "many"\n', "many"),
     ],
     ids=lambda text: text.strip(),
@@ -70,6 +72,9 @@ def test_what_the_file_gets_wrong_is_told(run: Run, mirror: Path, text: str, sai
 def test_a_command_of_two_words_has_a_table_of_two_words(run: Run, mirror: Path) -> None:
     (mirror.parent / "satcat.toml").write_text('[report.coverage]\nformat = "csv"\n')
     assert run("report", "coverage").out.startswith("tile_id,")
+    (mirror.parent / "satcat.toml").write_text('[report.coverag]\nformat = "csv"\n')
+    done = run("report", "coverage")
+    assert (done.code, "'coverag' is no command of [report]" in done.err) == (2, True)
 
 
 def test_db_comes_from_before_the_command_after_it_or_the_environment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -174,3 +175,27 @@ def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
 
 def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: Path) -> None:
     assert run("sql", "SELECT 1 AS a, 2 AS a", "-f", "csv").out == "a,a_2\n1,2\n"
+
+
+def test_a_pipe_is_written_to_and_not_replaced(run: Run, mirror: Path, tmp_path: Path) -> None:
+    """A file in the place of /dev/null would be the end of /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        done = run("query", "-f", "ids", "-o", "pipe")
+        assert (done.code, reader.communicate(timeout=30)[0]) == (0, run("query", "-f", "ids").out)
+    assert pipe.is_fifo()
+
+
+def test_a_link_is_written_through(run: Run, mirror: Path, tmp_path: Path) -> None:
+    (tmp_path / "target.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("target.txt")
+    assert run("query", "-f", "ids", "-o", "link.txt").code == 0
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == run("query", "-f", "ids").out
+
+
+def test_json_has_no_infinity(run: Run, mirror: Path) -> None:
+    assert json.loads(run("sql", "SELECT 9e999 AS a, 1.5 AS b", "-f", "json").out) == [
+        {"a": None, "b": 1.5}
+    ]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from satcat import tiles
+from satcat.sandbox import Sandbox
+from tests.cli.conftest import Run, spawn
 
 # command line, exit code, what the line says
 WRONG = [
@@ -17,9 +21,12 @@ WRONG = [
     ("query --tile 30TWMX", 2, "30TWMX"),
     ("query --tile 99AAA", 2, "99AAA"),
     ("query --tile @none.txt", 2, "none.txt"),
+    ("query --tile=", 2, "--tile: the value is empty"),
     ("query --cloud lots", 2, "lots"),
     ("query --cloud 101", 2, "101"),
     ("query --start June", 2, "June"),
+    ("query --start 2024-02-30", 2, "'2024-02-30' is no date"),
+    ("query --start 2024-06-03 --end 2024-06-01", 2, "--end 2024-06-01"),
     ("query --start 2024-06-02 --end 2024-06-01", 2, "empty"),
     ("query --bbox 1,2,3", 2, "--bbox"),
     ("query --bbox 1,50,2,40", 2, "50"),
@@ -39,10 +46,14 @@ WRONG = [
     ("--db none.db query", 3, "none.db"),
     ("query --db text.txt", 3, "text.txt"),
     ("query --db other.db", 3, "other.db"),
+    ("query --db ://hidden@x", 2, "--db is neither"),
     ("query --db mysql://me:hidden@host/x", 2, "mysql://me:***@host/x"),
     ("show 00000000-0000-0000-0000-000000000000", 1, "00000000"),
     ("sql DELETE_FROM_products", 2, "SQL"),
     ("sql", 2, "STATEMENT"),
+    ("queue --db none.db", 3, "none.db"),
+    ("mark --all --priority 99999999999999999999", 2, "--priority"),
+    ("scopes --db none.db list", 3, "none.db"),
     ("schema nosuch", 2, "nosuch"),
     ("mark", 2, "--all"),
     ("mark --all --tile 30TWM", 2, "only one of"),
@@ -55,6 +66,8 @@ WRONG = [
     ("sync --collection SENTINEL-2 --level L9", 2, "L9"),
     ("sync --scope nosuch", 2, "nosuch"),
     ("sync --overlap soon", 2, "soon"),
+    ("sync --overlap 999999d", 2, "999999d"),
+    ("sync --scope=", 2, "--scope: the value is empty"),
     ("sync --every 0s", 2, "0s"),
     ("sync --dry-run", 2, "--dry-run"),
     ("scopes remove nosuch --yes", 2, "nosuch"),
@@ -132,3 +145,65 @@ def test_ctrl_c_says_how_to_go_on(run: Run, mirror: Path, monkeypatch: pytest.Mo
     done = run("status")
     assert done.code == 130
     assert "go on" in done.err
+
+
+def test_a_group_of_commands_alone_shows_its_help(run: Run) -> None:
+    for group, command in (("db", "snapshot"), ("scopes", "remove"), ("report", "coverage")):
+        done = run(group)
+        assert done.code == 2
+        assert f"\n  {command} " in done.err
+        assert "..." not in done.err.replace("[ARGS]...", "")
+        assert "--db PATH" in done.err
+
+
+def test_a_result_that_cannot_be_made_prints_nothing(run: Run, mirror: Path) -> None:
+    done = run("sql", "SELECT 1 AS a", "-f", "geojson")
+    assert (done.code, done.out) == (2, "")
+    assert run("sql", "SELECT 1 AS a WHERE 0", "-f", "geojson").out.startswith('{"type"')
+
+
+def test_numbers_without_an_end_are_taken_as_all(run: Run, mirror: Path) -> None:
+    every = run("query", "-f", "ids").out
+    assert run("query", "-f", "ids", "--limit", "9" * 30).out == every
+
+
+def test_lists_from_windows_are_read(run: Run, mirror: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiles.txt").write_bytes("\ufeff30TWM\r\n30TWN\r\n".encode())
+    assert run("query", "--tile", "@tiles.txt", "-f", "ids").out == run("query", "-f", "ids").out
+
+
+def test_a_scope_that_is_empty_is_told_of(run: Run) -> None:
+    done = run("sync", "--collection", "SENTINEL2", "--tile", "30TWM")
+    assert done.code == 0
+    assert "satcat scopes remove sentinel2-30twm" in done.err
+    assert "lists nothing" not in run("sync", "--collection", "SENTINEL-2", "--tile", "30TWM").err
+
+
+def test_hundreds_of_tiles_can_be_mirrored(run: Run, tmp_path: Path) -> None:
+    rows, columns = "ABCDEFGHJKLMNPQRSTUV", "STUVWXYZ"
+    names = [f"{zone}T{c}{r}" for zone in (30, 33) for c in columns for r in rows]
+    (tmp_path / "tiles.txt").write_text("\n".join(n for n in names if tiles.exists(n)))
+    done = run("sync", "--collection", "SENTINEL-2", "--tile", "@tiles.txt", "--dry-run")
+    assert done.code == 0, done.err
+
+
+def test_what_is_not_mirrored_is_named(run: Run, mirror: Path) -> None:
+    assert "not mirrored: --collection SENTINEL-9" in run("query", "--collection", "SENTINEL-9").err
+    assert "not mirrored: part of --bbox -9,40,2,45" in run("query", "--bbox", "-9,40,2,45").err
+
+
+def test_output_that_nobody_takes_is_one_line(
+    run: Run, mirror: Path, tmp_path: Path, source: Sandbox
+) -> None:
+    line = [sys.executable, "-m", "satcat", "status"]
+    narrow = {"PYTHONIOENCODING": "ascii"}
+    told = spawn(tmp_path, narrow, "status")
+    assert (told.code, told.err) == (0, "")
+    closed = subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *line], cwd=tmp_path, check=False)
+    assert closed.returncode == 0
+    with Path("/dev/full").open("w") as full:
+        failed = subprocess.run(
+            line, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (failed.returncode, len(failed.stderr.splitlines())) == (1, 1)
+    assert "unexpected" not in failed.stderr

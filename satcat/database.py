@@ -116,12 +116,13 @@ class Database:
 
     @contextlib.contextmanager
     def syncing(self, purpose: str) -> Iterator[None]:
-        """Hold the lock that one sync at a time may hold.
+        """Hold the lock that one sync at a time may hold, by whatever path the catalogue is reached.
 
         Raises:
             CatalogueLockedError: another process holds it.
         """
-        lock = self.path.with_name(self.path.name + "-lock")
+        file = self.path.resolve()
+        lock = file.with_name(file.name + "-lock")
         with locks.hold(lock, purpose, of=str(self.path)):
             yield
 
@@ -214,7 +215,10 @@ def sqlite_path(where: str | Path) -> Path:
     text = str(where)
     if "://" not in text:
         return Path(text)
-    url = sa.make_url(text)
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError:  # which may quote a password
+        raise FilterError("--db is neither a path nor a URL such as sqlite:///satcat.db") from None
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         shown = url.render_as_string(hide_password=True)
         raise FilterError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -41,6 +42,7 @@ logger = logging.getLogger("satcat")
 _DELETION = "DeletionDate"
 _FEEDS = {Feed.PUBLICATION: PUBLICATION, Feed.MODIFICATION: "ModificationDate"}
 _SEARCHES = 3  # how often a search is tried whose rows are fewer than the service counts
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _BEFORE_ALL = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -107,8 +109,9 @@ class ODataAPI(SatelliteAPI):
         self.http.close()
 
     def check(self, filters: SearchFilters) -> None:
-        """Raise FilterError if OData cannot say these filters. Sends nothing."""
-        odata_filter.product_clauses(filters)
+        """Raise FilterError if OData cannot say these filters, a part of the tiles at a time. Sends nothing."""
+        for part in self.slices(filters):
+            odata_filter.product_clauses(part)
 
     def slices(self, filters: SearchFilters) -> list[SearchFilters]:
         """Cut filters with many tiles into parts of at most 50, always the same way."""
@@ -188,7 +191,7 @@ class ODataAPI(SatelliteAPI):
     ) -> Iterator[tuple[str, SatelliteImage | Reject | None]]:
         """Ask for each product at its own address; None means that the service says there is none."""
         for id in ids:
-            yield id, self._get(id, collection)
+            yield id, self._get(id, collection) if odata_parse.is_id(id) else None
 
     def open(
         self, product: SatelliteImage, *, start: int = 0, etag: str | None = None
@@ -257,6 +260,8 @@ class ODataAPI(SatelliteAPI):
         except RequestRejectedError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
+            if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and not _UUID.fullmatch(id):
+                return None  # no id of this service's, as somebody may have written it into a row
             raise
 
     def _products(

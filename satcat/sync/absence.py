@@ -39,6 +39,13 @@ class Listing:
         return self.counted == len(self.ids) and not self.nameless
 
     @property
+    def doubt(self) -> str:
+        """Why the listing is not complete."""
+        if self.nameless:
+            return f"the source lists {self.nameless} records without id"
+        return f"the source counts {self.counted} products but lists {len(self.ids)}"
+
+    @property
     def tally(self) -> Tally:
         """The ids' number and digest."""
         return Tally.of(self.ids)
@@ -81,12 +88,16 @@ def list_ids(api: SatelliteAPI, scope: Scope, window: Window, clock: Clock) -> L
 
 
 def compare(connection: Connection, scope: Scope, listing: Listing) -> Differences:
-    """Compare a listing with what is held of its window."""
+    """Compare a listing with what is held of its window.
+
+    A product without a publication date need not be listed: the listing asks for those published before some time.
+    """
     window, before = listing.window, listing.published_before
-    here = scopes.local_ids(connection, scope, window.slice, window.interval, before)
+    here = scopes.held_in(connection, scope, window.slice, window.interval, before)
     both = here.keys() & listing.ids.keys()
+    unlisted = here.keys() - listing.ids.keys()
     return Differences(
         missing=sorted(listing.ids.keys() - here.keys()),
-        stale=sorted(i for i in both if listing.ids[i] != here[i]),
-        extra=sorted(here.keys() - listing.ids.keys()),
+        stale=sorted(i for i in both if listing.ids[i] != here[i].modification_date),
+        extra=sorted(i for i in unlisted if here[i].publication_date is not None),
     )

@@ -25,11 +25,20 @@ class Clock:
         self.told = start is not None
         self._steady = steady
         self._zero = self._zero_of(start or times.now() - timedelta(days=1))
+        self._made = steady()
 
     @property
     def now(self) -> datetime:
         """The source's time, or a little earlier; to the second, as sources tell it."""
-        return (self._zero + timedelta(seconds=self._steady())).replace(microsecond=0)
+        return self._at(self._steady())
+
+    @property
+    def began(self) -> datetime:
+        """The source's time when this clock was made, by what its answers have shown since."""
+        return self._at(self._made)
+
+    def _at(self, seconds: float) -> datetime:
+        return (self._zero + timedelta(seconds=seconds)).replace(microsecond=0)
 
     def see(self, moment: datetime | None) -> None:
         """An answer carried this time."""

@@ -53,6 +53,15 @@ def _cursor(scope: Scope, slice_: int, feed: str) -> sa.ColumnElement[bool]:
     )
 
 
+def hold_back(connection: Connection, scope: Scope, now: datetime, began: datetime) -> None:
+    """Set cursors that are ahead of the source's clock to when this run began.
+
+    They were set by an answer from a wrong clock; what is published until then would be missed.
+    """
+    ahead = sa.and_(sync_cursors.c.scope_id == scope.id, sync_cursors.c.position > now)
+    connection.execute(sa.update(sync_cursors).where(ahead).values(position=began))
+
+
 def advance(
     connection: Connection, scope: Scope, slice_: int, feed: str, reached: datetime
 ) -> None:

@@ -176,12 +176,11 @@ def _sync_scope(
 
 
 def _sync_job(job: Job) -> None:
-    began = job.clock.now
     with job.database.write() as connection:
         if job.scope.url != job.api.url:
             scopes.accept_move(connection, job.scope, job.api.url)
         for slice_ in range(len(job.scope.slices)):
-            cursors.start(connection, job.scope, slice_, began)
+            cursors.start(connection, job.scope, slice_, job.clock.began)
         pending = windows.to_walk(connection, job.scope)
     try:
         walker = Walker(job)
@@ -192,7 +191,7 @@ def _sync_job(job: Job) -> None:
         mender = Mender(job)
         Follower(job, mender).run()
         _retry_rejects(job, mender)
-        _recheck(job, mender, walker.proven)
+        _recheck(job, mender, walker)
     finally:
         take_stock(job)
 
@@ -212,31 +211,41 @@ def _retry_rejects(job: Job, mender: Mender) -> None:
         mender.fetch([product_id], slice_)
 
 
-def _recheck(job: Job, mender: Mender, proven: set[int]) -> None:
+def _recheck(job: Job, mender: Mender, walker: Walker) -> None:
     """List again the ids of the windows proven longest ago, as far as the requests go; one window at the least.
 
-    Args:
-        proven: windows that this run has just listed.
+    What this run has just listed is left out. A window that holds too many by now is cut, and its parts are walked.
     """
     if job.options.recheck <= 0:
         return
     with job.database.read() as connection:
-        oldest = [w for w in windows.oldest(connection, job.scope) if w.id not in proven]
+        oldest = [w for w in windows.oldest(connection, job.scope) if w.id not in walker.proven]
     limit = job.api.requests_sent + job.options.recheck
     for n, window in enumerate(oldest):
         needed = max(1, -(-(window.counted or 0) // _PAGE))
         if n and job.api.requests_sent + needed > limit:
             return
-        _recheck_window(job, mender, window)
+        parts = _cut_outgrown(job, window)
+        if parts:
+            walker.run(parts)
+        else:
+            _recheck_window(job, mender, window)
+
+
+def _cut_outgrown(job: Job, window: Window) -> list[Window]:
+    """The windows now in the place of one that outgrew its size; none if it did not, or cannot be cut."""
+    with job.database.write() as connection:
+        held, span = scopes.extent(connection, job.scope, window.slice, window.interval)
+        parts = windows.cut(window.interval, span, held) if held > windows.MOST else []
+        return windows.replace(connection, job.scope, window, parts) if len(parts) > 1 else []
 
 
 def _recheck_window(job: Job, mender: Mender, window: Window) -> None:
     listing = absence.list_ids(job.api, job.scope, window, job.clock)
     if not listing.complete:
-        logger.warning(
-            "%s: the source counts %s products but lists %d; what is held was left as it is",
-            window.interval, listing.counted, len(listing.ids),
-        )  # fmt: skip
+        logger.warning("%s: %s; what is held was left as it is", window.interval, listing.doubt)
+        with job.database.write() as connection:
+            windows.mismatch(connection, window, listing.doubt)
         return
     with job.database.read() as connection:
         found = absence.compare(connection, job.scope, listing)

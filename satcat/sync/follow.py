@@ -30,6 +30,9 @@ class Follower:
 
     def run(self) -> None:
         """Bring every cursor up to now. Deletions come last, for they tell of what was listed before them."""
+        clock = self._job.clock
+        with self._job.database.write() as connection:
+            cursors.hold_back(connection, self._job.scope, clock.now, clock.began)
         for slice_, filters in enumerate(self._job.scope.slices):
             within = filters.within(self._job.scope.interval)
             for feed in Feed:
@@ -50,7 +53,8 @@ class Follower:
         for page in self._job.api.changes(filters, feed, since, until + _AHEAD):
             self._job.clock.see(page.server_time)
             nameless |= {reject.raw for reject in page.rejects if reject.id is None}
-            self._store(slice_, feed, page, cursor, until)
+            self._store(slice_, feed, page, cursor, since, until)
+            since = page.position or since
         self._settle(slice_, feed, nameless)
 
     def _settle(self, slice_: int, feed: str, nameless: set[str]) -> None:
@@ -65,6 +69,7 @@ class Follower:
         feed: Feed,
         page: Page[SatelliteImage],
         cursor: datetime,
+        since: datetime,
         until: datetime,
     ) -> None:
         """One page, one transaction: its rows, its rejects, and the cursor as far as the page proves it."""
@@ -78,7 +83,7 @@ class Follower:
             stored = store.store(
                 connection, page.rows, scope_id=self._job.scope.id, slice_=slice_, at=at
             )
-            rejects.keep(connection, self._job.scope.id, slice_, feed, page, at)
+            rejects.keep(connection, self._job.scope.id, slice_, feed, page, at, since)
             if reached is not None:
                 cursors.advance(connection, self._job.scope, slice_, feed, reached)
         self._job.report.take(stored)
@@ -96,9 +101,10 @@ class Follower:
             reached, at = _reached(page, until), self._job.clock.now
             with self._job.database.write() as connection:
                 scope = self._job.scope
-                rejects.keep(connection, scope.id, slice_, cursors.DELETION, page, at)
+                rejects.keep(connection, scope.id, slice_, cursors.DELETION, page, at, since)
                 if reached is not None:
                     cursors.advance(connection, scope, slice_, cursors.DELETION, reached)
+            since = page.position or since
         self._settle(slice_, cursors.DELETION, nameless)
 
     def _believe(self, slice_: int, deletions: Sequence[Deletion]) -> None:
@@ -142,5 +148,6 @@ def _reached(page: Page[SatelliteImage] | Page[Deletion], until: datetime) -> da
 
 
 def _is_later(deletion: Deletion, held: store.Held) -> bool:
-    dates = (held.publication_date, held.modification_date, held.changed_at + _TOLD)
+    changed = held.changed_at and held.changed_at + _TOLD
+    dates = (held.publication_date, held.modification_date, changed)
     return all(date is None or deletion.deletion_date > date for date in dates)

@@ -23,6 +23,7 @@ class Mender:
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._missing = 0  # products that this run's listings lacked
 
     def mend(self, listing: Listing, found: Differences) -> None:
         """Put a window right, and enter its listing in the ledger.
@@ -32,23 +33,30 @@ class Mender:
         """
         window = listing.window
         still_here = self.confirm(found.extra, window.slice)
-        self.bring(listing, [*found.missing, *found.stale])
+        not_had = self.bring(listing, [*found.missing, *found.stale])
+        error = None
+        if still_here:
+            error = f"the source has {len(still_here)} products that it does not list, such as {still_here[0]}"
+        elif not_had:
+            error = f"the source lists {len(not_had)} products that it does not give, such as {not_had[0]}"
         with self._job.database.write() as connection:
-            if still_here:
-                error = f"the source has {len(still_here)} products that it does not list, such as {still_here[0]}"
+            if error:
                 windows.mismatch(connection, window, error)
             else:
                 windows.complete(connection, window, listing.tally, listing.published_before)
 
-    def bring(self, listing: Listing, ids: Sequence[str]) -> None:
-        """Fetch these products of a window the cheaper way: one by one, or by listing the window in full."""
-        if len(ids) <= -(-len(listing.ids) // _PAGE):
-            self.fetch(ids, listing.window.slice)
-        else:
-            self._list_again(listing, set(ids))
+    def bring(self, listing: Listing, ids: Sequence[str]) -> list[str]:
+        """Fetch these products of a window the cheaper way: one by one, or by listing the window in full.
 
-    def _list_again(self, listing: Listing, wanted: set[str]) -> None:
-        job, window = self._job, listing.window
+        They are written whatever their content hash says: as they are held, they differ. Returns those that could not
+        be had so.
+        """
+        if len(ids) <= -(-len(listing.ids) // _PAGE):
+            return self.fetch(ids, listing.window.slice, force=True)
+        return self._list_again(listing, set(ids))
+
+    def _list_again(self, listing: Listing, wanted: set[str]) -> list[str]:
+        job, window, since = self._job, listing.window, listing.window.interval.start
         pages = job.api.pages(
             job.scope.slices[window.slice],
             window.interval,
@@ -59,34 +67,41 @@ class Mender:
             job.clock.see(page.server_time)
             images = [row for row in page.rows if row.id in wanted]
             with job.database.write() as connection:
-                self._store(connection, images, window.slice, linked=True)
-                rejects.keep(connection, job.scope.id, window.slice, "window", page, job.clock.now)
+                self._store(connection, images, window.slice, linked=True, force=True)
+                at = job.clock.now
+                rejects.keep(connection, job.scope.id, window.slice, "window", page, at, since)
+            since = page.position or since
+            wanted -= {image.id for image in images} | {reject.id for reject in page.rejects}
+            if not wanted:
+                break
+        return sorted(wanted)
 
-    def fetch(self, ids: Iterable[str], slice_: int, *, force: bool = False) -> None:
-        """Store what the source has of these ids.
+    def fetch(self, ids: Iterable[str], slice_: int, *, force: bool = False) -> list[str]:
+        """Store what the source has of these ids; returns those that are none of the slice.
 
         A product that does not fit the slice leaves it; one that the source says is gone is buried as vanished.
 
         Args:
             force: write rows even if their content hash says that nothing changed.
         """
-        for product_id, answer in self._job.api.get(ids, self._job.scope.collection):
-            self._settle(product_id, answer, slice_, force=force)
+        answers = self._job.api.get(ids, self._job.scope.collection)
+        return [i for i, answer in answers if not self._settle(i, answer, slice_, force=force)]
 
     def confirm(self, ids: Sequence[str], slice_: int) -> list[str]:
         """Ask for products that a complete listing lacks; returns those that exist and should have been listed.
 
         Raises:
-            DeleteLimitError: there are too many to believe it; nothing was asked or removed.
+            DeleteLimitError: with those before, there are too many to believe it; none of these was asked for.
         """
         limit = self.delete_limit()
-        if len(ids) > limit:
-            raise DeleteLimitError(len(ids), limit)
+        self._missing += len(ids)
+        if self._missing > limit:
+            raise DeleteLimitError(self._missing, limit)
         answers = self._job.api.get(ids, self._job.scope.collection)
         return [i for i, answer in answers if self._settle(i, answer, slice_)]
 
     def delete_limit(self) -> int:
-        """How many products may be missing at once."""
+        """How many products may be missing in one run."""
         if self._job.options.max_delete is not None:
             return self._job.options.max_delete
         with self._job.database.read() as connection:
@@ -111,11 +126,13 @@ class Mender:
             if answer is None:
                 report.deleted += store.bury(connection, [product_id], kind="vanished", at=at)
                 return False
+            mine = store.in_scope(connection, [product_id], scope.id)
             self._store(connection, [answer], slice_, linked=False, force=force)
             if fits(connection, scope, slice_, product_id):
                 store.link(connection, [product_id], scope.id, slice_)
                 return True
-            report.left += store.unlink(connection, [product_id], scope.id, slice_)
+            store.unlink(connection, product_id, scope.id, slice_)
+            report.left += len(mine)
             return False
 
     def _store(

@@ -11,26 +11,48 @@ from sqlalchemy import Connection
 
 from satcat.api.base import Page, Reject
 from satcat.models import sync_rejects
+from satcat.sync import store
 from satcat.sync.windows import Window
 
 _OPEN = sync_rejects.c.resolved_at.is_(None) & (sync_rejects.c.kind == "reject")
 
 
 def keep(
-    connection: Connection, scope_id: int, slice_: int, feed: str, page: Page[Any], at: datetime
+    connection: Connection,
+    scope_id: int,
+    slice_: int,
+    feed: str,
+    page: Page[Any],
+    at: datetime,
+    since: datetime | None,
 ) -> None:
     """Keep what a page rejects and warns of; what is known already is only seen again.
 
     Args:
         feed: the listing it came from: `window`, or the name of a cursor.
+        since: from where the page lists: no record of it is earlier. The page's own position is that of its last row.
     """
     for reject in page.rejects:
-        add(connection, scope_id, slice_, feed, reject, at, position=page.position)
-    for warning in page.warnings:
-        known = sa.and_(sync_rejects.c.kind == "warning", sync_rejects.c.error == warning)
-        _see(
-            connection, scope_id, known, at, slice=slice_, feed=feed, kind="warning", error=warning
-        )
+        add(connection, scope_id, slice_, feed, reject, at, position=since)
+    for warnings in store.chunks(dict.fromkeys(page.warnings)):
+        _warn(connection, scope_id, slice_, feed, warnings, at)
+
+
+def _warn(
+    connection: Connection, scope_id: int, slice_: int, feed: str, warnings: list[str], at: datetime
+) -> None:
+    """Keep warnings; all at once, for a whole collection may have a field that cannot be read."""
+    mine = [sync_rejects.c.scope_id == scope_id, sync_rejects.c.kind == "warning"]
+    again = sa.update(sync_rejects).where(*mine, sync_rejects.c.error.in_(warnings))
+    known = set(connection.scalars(again.values(last_at=at).returning(sync_rejects.c.error)))
+    about = {"scope_id": scope_id, "slice": slice_, "feed": feed, "kind": "warning"}
+    new = [
+        {**about, "error": warning, "first_at": at, "last_at": at}
+        for warning in warnings
+        if warning not in known
+    ]
+    if new:
+        connection.execute(sa.insert(sync_rejects), new)
 
 
 def add(
@@ -48,21 +70,11 @@ def add(
         if reject.id is None
         else sync_rejects.c.product_id == reject.id
     )
-    values = {"slice": slice_, "feed": feed, "kind": "reject", "error": reject.error}
-    about = {"product_id": reject.id, "raw": reject.raw, "position": position}
-    _see(connection, scope_id, _OPEN & same, at, **values, **about)
-
-
-def _see(
-    connection: Connection,
-    scope_id: int,
-    known: sa.ColumnElement[bool],
-    at: datetime,
-    **values: Any,
-) -> None:
-    mine = sa.and_(sync_rejects.c.scope_id == scope_id, known)
+    mine = sa.and_(sync_rejects.c.scope_id == scope_id, _OPEN, same)
     if not connection.execute(sa.update(sync_rejects).where(mine).values(last_at=at)).rowcount:
-        row = {"scope_id": scope_id, "first_at": at, "last_at": at, **values}
+        values = {"slice": slice_, "feed": feed, "kind": "reject", "error": reject.error}
+        about = {"product_id": reject.id, "raw": reject.raw, "position": position}
+        row = {"scope_id": scope_id, "first_at": at, "last_at": at, **values, **about}
         connection.execute(sa.insert(sync_rejects).values(**row))
 
 

@@ -57,7 +57,7 @@ class SyncOptions:
     Attributes:
         overlap: how far before its cursor each listing of changes starts again.
         recheck: requests to spend on listing again the windows proven longest ago; at least one window is. 0: none.
-        max_delete: believe at most so many missing products at once; None: 1 % of the scope, at most 1,000.
+        max_delete: believe at most so many missing products a run; None: 1 % of the scope, but 1,000 at the least.
         moved: accept that the source's address is not the one that the scope was mirrored from.
         yes: do not ask before mirroring more than a million products.
         connections: windows listed at once.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
+from satcat import times
 from satcat.api.base import SatelliteAPI
 from satcat.errors import FilterError
 from satcat.filters import SCOPE_FIELDS, SearchFilters
@@ -209,25 +211,45 @@ def count(connection: Connection, scope: Scope) -> int:
     return connection.scalar(pks.where(scope_products.c.scope_id == scope.id)) or 0
 
 
-def local_ids(
-    connection: Connection, scope: Scope, slice_: int, window: Interval, before: datetime | None
-) -> dict[str, datetime | None]:
-    """Ids and modification dates that are held of one window, less what was published at `before` or later.
+class Local(NamedTuple):
+    """What comparing needs to know of a product that is held."""
 
-    Products without a publication date are left out: the source's listings, bounded by that date, leave them out too.
-    """
+    id: str
+    modification_date: datetime | None
+    publication_date: datetime | None
+
+
+def held_in(
+    connection: Connection, scope: Scope, slice_: int, window: Interval, before: datetime
+) -> dict[str, Local]:
+    """What is held of one window, by id, less what was published at `before` or later."""
+    columns = [store.readable(products.c[name]) for name in Local._fields]
+    published = products.c.publication_date
+    query = sa.select(*columns).where(
+        *_in_window(scope, slice_, window), sa.or_(published.is_(None), published < before)
+    )
+    return {row.id: Local(*row) for row in connection.execute(query)}
+
+
+def extent(
+    connection: Connection, scope: Scope, slice_: int, window: Interval
+) -> tuple[int, Interval]:
+    """How many products are held of one window, and from the first sensing start to just past the last."""
+    start = products.c.sensing_start
+    query = sa.select(sa.func.count(), sa.func.min(start), sa.func.max(start))
+    held, first, last = connection.execute(query.where(*_in_window(scope, slice_, window))).one()
+    return held, Interval(first, last and last + times.MICROSECOND)
+
+
+def _in_window(scope: Scope, slice_: int, window: Interval) -> list[sa.ColumnElement[bool]]:
     listed = sa.exists().where(
         scope_products.c.scope_id == scope.id,
         scope_products.c.slice == slice_,
         scope_products.c.pk == products.c.pk,
     )
-    query = sa.select(products.c.id, products.c.modification_date).where(
-        products.c.collection == scope.collection, listed, products.c.publication_date.is_not(None)
-    )
+    found = [products.c.collection == scope.collection, listed]
     if window.start is not None:
-        query = query.where(products.c.sensing_start >= window.start)
+        found.append(products.c.sensing_start >= window.start)
     if window.end is not None:
-        query = query.where(products.c.sensing_start < window.end)
-    if before is not None:
-        query = query.where(products.c.publication_date < before)
-    return {row.id: row.modification_date for row in connection.execute(query)}
+        found.append(products.c.sensing_start < window.end)
+    return found

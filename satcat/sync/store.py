@@ -5,17 +5,27 @@ Everything works inside the caller's transaction. Times called `at` are the sour
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 
 from satcat import times
 from satcat.api.base import Deletion
-from satcat.models import deleted_products, downloads, products, scope_products
+from satcat.errors import FootprintError, TimeError
+from satcat.models import (
+    Instant,
+    Json,
+    deleted_products,
+    downloads,
+    products,
+    scope_products,
+    scopes,
+)  # fmt: skip
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
 
 #: Rows that one statement names; SQLite binds at most 32,766 values.
@@ -37,7 +47,40 @@ class Held(NamedTuple):
     pk: int
     modification_date: datetime | None
     publication_date: datetime | None
-    changed_at: datetime
+    changed_at: datetime | None
+
+
+class _ReadableInstant(Instant):
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        try:
+            moment = super().process_result_value(value, dialect)
+        except TimeError:
+            return None
+        return moment if isinstance(moment, datetime) else None
+
+
+class _ReadableJson(Json):
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        try:
+            return super().process_result_value(value, dialect)
+        except ValueError:
+            return None
+
+
+def readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """A column that reads as None where somebody wrote what cannot be read.
+
+    A damaged row, which `verify` names, must not keep the others from being followed and compared.
+    """
+    if isinstance(column.type, Instant):
+        return sa.type_coerce(column, _ReadableInstant()).label(column.name)
+    if isinstance(column.type, Json):
+        return sa.type_coerce(column, _ReadableJson()).label(column.name)
+    return column
 
 
 def chunks(items: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
@@ -99,6 +142,7 @@ def _store_chunk(
     if changed:
         to_change = sa.update(products).where(products.c.pk == sa.bindparam("_pk"))
         connection.execute(to_change, changed)
+        _leave_scopes(connection, [row["_pk"] for row in changed])
     return Stored(len(new), len(changed), len(images) - len(new) - len(changed))
 
 
@@ -123,6 +167,16 @@ def _move_back(connection: Connection, new: list[dict[str, Any]]) -> None:
             row["first_seen_at"] = times.parse(seen)
 
 
+def _leave_scopes(connection: Connection, pks: list[int]) -> None:
+    """Take products out of the scopes in whose interval they are no more: no window there would ever miss them."""
+    start = products.c.sensing_start
+    outside = sa.or_(start < scopes.c.sensing_start, start >= scopes.c.sensing_end)
+    left = sa.exists().where(
+        scopes.c.id == scope_products.c.scope_id, products.c.pk == scope_products.c.pk, outside
+    )
+    connection.execute(sa.delete(scope_products).where(scope_products.c.pk.in_(pks), left))
+
+
 def link(connection: Connection, ids: list[str], scope_id: int, slice_: int) -> None:
     """Note that the source lists these products for this slice of the scope."""
     listed = sa.select(sa.literal(scope_id), sa.literal(slice_), products.c.pk).where(
@@ -140,7 +194,7 @@ def link(connection: Connection, ids: list[str], scope_id: int, slice_: int) -> 
 
 def held(connection: Connection, ids: Iterable[str]) -> dict[str, Held]:
     """What is held of these ids."""
-    columns = [products.c[name] for name in Held._fields]
+    columns = [readable(products.c[name]) for name in Held._fields]
     found: dict[str, Held] = {}
     for part in chunks(ids):
         rows = connection.execute(sa.select(*columns).where(products.c.id.in_(part)))
@@ -157,12 +211,11 @@ def bury(
     deletions: Mapping[str, Deletion] | None = None,
 ) -> int:
     """Move products to `deleted_products`; returns how many."""
-    from satcat.select import image
-
     count = 0
+    columns = [readable(column) for column in products.columns]
     for part in chunks(ids):
-        rows = connection.execute(sa.select(products).where(products.c.id.in_(part))).all()
-        graves = [_grave(image(row), kind, at, (deletions or {}).get(row.id)) for row in rows]
+        rows = connection.execute(sa.select(*columns).where(products.c.id.in_(part))).all()
+        graves = [_grave(row._asdict(), kind, at, (deletions or {}).get(row.id)) for row in rows]
         if graves:
             connection.execute(
                 sa.delete(products).where(products.c.id.in_([g["id"] for g in graves]))
@@ -173,13 +226,10 @@ def bury(
 
 
 def _grave(
-    product: SatelliteImage, kind: str, at: datetime, deletion: Deletion | None
+    product: Mapping[str, Any], kind: str, at: datetime, deletion: Deletion | None
 ) -> dict[str, Any]:
     return {
-        "id": product.id,
-        "name": product.name,
-        "collection": product.collection,
-        "sensing_start": product.sensing_start,
+        **{name: product[name] for name in ("id", "name", "collection", "sensing_start")},
         "deletion_date": deletion.deletion_date if deletion else None,
         "deletion_cause": deletion.cause if deletion else None,
         "kind": kind,
@@ -188,21 +238,24 @@ def _grave(
     }
 
 
-def _record(product: SatelliteImage) -> dict[str, Any]:
+def _record(product: Mapping[str, Any]) -> dict[str, Any]:
     """The row as it was, as plain JSON; the footprint as WKT."""
+    names = (*SOURCE_COLUMNS, "first_seen_at", "changed_at", "content_hash")
+    return {name: _plain(product[name]) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """A value in JSON: instants in the stored form, footprints as WKT, damaged ones as they can be."""
     from satcat.footprints import to_wkt
 
-    record: dict[str, Any] = {}
-    for name in (*SOURCE_COLUMNS, "first_seen_at", "changed_at", "content_hash"):
-        value = getattr(product, name)
-        if isinstance(value, datetime):
-            value = times.to_text(value)
-        elif name == "footprint" and value is not None:
-            value = to_wkt(value)
-        elif name == "attributes":
-            value = dict(value)
-        record[name] = value
-    return record
+    if isinstance(value, datetime):
+        return times.to_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    try:
+        return to_wkt(value) if isinstance(value, bytes) else value
+    except FootprintError:
+        return value.hex()
 
 
 def note_deletions(
@@ -238,21 +291,13 @@ def note_deletions(
     return news
 
 
-def unlink(
-    connection: Connection, ids: Sequence[str], scope_id: int, slice_: int | None = None
-) -> int:
-    """Take products out of a scope (or one slice of it); those in no scope go, unless a download refers to them."""
-    count = 0
-    for part in chunks(ids):
-        pks = list(connection.scalars(sa.select(products.c.pk).where(products.c.id.in_(part))))
-        gone = sa.delete(scope_products).where(
-            scope_products.c.scope_id == scope_id, scope_products.c.pk.in_(pks)
-        )
-        if slice_ is not None:
-            gone = gone.where(scope_products.c.slice == slice_)
-        count += connection.execute(gone).rowcount
-        drop_unlisted(connection, pks)
-    return count
+def unlink(connection: Connection, product_id: str, scope_id: int, slice_: int) -> None:
+    """Take a product out of one slice of a scope; in no scope it goes, unless a download refers to it."""
+    pk = sa.select(products.c.pk).where(products.c.id == product_id)
+    for (key,) in connection.execute(pk).all():
+        mine = sa.and_(scope_products.c.scope_id == scope_id, scope_products.c.slice == slice_)
+        connection.execute(sa.delete(scope_products).where(mine, scope_products.c.pk == key))
+        drop_unlisted(connection, [key])
 
 
 def drop_unlisted(connection: Connection, pks: Sequence[int] | None = None) -> int:

@@ -37,7 +37,7 @@ class VerifyReport:
         findings: what is wrong with the catalogue in itself; what was put right is in `mended`.
         differences: products that are not as the source says, also the repaired ones.
         windows_compared: windows whose ids the source listed completely, and that were compared.
-        windows_unfinished: windows that no sync has completed yet. windows_left: not compared, the budget was spent.
+        windows_unfinished: windows that no sync has walked to the end yet. windows_left: not compared, the budget was spent.
         incomplete_listings: windows that the source did not list completely.
         pending: products that changed too recently to count. news: what following first brought.
     """

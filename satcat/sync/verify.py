@@ -16,7 +16,7 @@ from satcat import integrity
 from satcat.api.base import SatelliteAPI
 from satcat.database import Database
 from satcat.products import SatelliteImage
-from satcat.sync import absence, cursors, engine, runs, scopes, store, windows
+from satcat.sync import absence, cursors, engine, runs, scopes, store, unlisted, windows
 from satcat.sync.absence import Differences, Listing
 from satcat.sync.clock import Clock
 from satcat.sync.follow import Follower
@@ -88,8 +88,10 @@ def _verify(
         clock = Clock(api.clock(scope.slices[0]))
         job = Job(database, api, scope, clock, ScopeReport(scope.name), options, progress, stop)
         jobs.append(_Verifier(job, report, repair=repair))
+    if repair:
+        _mend_suspects(database, api, jobs, suspects, report)
     for verifier in jobs:
-        verifier.prepare(suspects)
+        verifier.prepare()
     _compare_windows(api, jobs, report, budget, progress)
     for verifier in jobs:
         verifier.sample()
@@ -134,6 +136,22 @@ def _repair_offline(database: Database, report: VerifyReport) -> None:
         difference.repaired = True
 
 
+def _mend_suspects(
+    database: Database,
+    api: SatelliteAPI,
+    jobs: list[_Verifier],
+    suspects: list[str],
+    report: VerifyReport,
+) -> None:
+    """Ask again for products that are not what the source said."""
+    mended = unlisted.ask_again(database, api, suspects)
+    for verifier in jobs:
+        mended |= verifier.ask_again(suspects)
+    for finding in [f for f in report.findings if f.kind == "altered" and f.id in mended]:
+        report.findings.remove(finding)
+        report.mended.append(str(finding))
+
+
 def _compare_windows(
     api: SatelliteAPI,
     jobs: list[_Verifier],
@@ -141,11 +159,11 @@ def _compare_windows(
     budget: int | None,
     progress: SyncProgress,
 ) -> None:
-    """Oldest proof first, over all scopes, until the budget is spent."""
+    """Oldest proof first, over all scopes, until the budget is spent; what was found wanting before comes last."""
     began = api.requests_sent
     todo = sorted(
         ((window, verifier) for verifier in jobs for window in verifier.windows),
-        key=lambda pair: (pair[0].listed_at is not None, pair[0].listed_at, pair[0].id),
+        key=lambda pair: windows.by_proof(pair[0]),
     )
     progress.begin("comparing windows", len(todo), "windows")
     for n, (window, verifier) in enumerate(todo):
@@ -164,57 +182,63 @@ class _Verifier:
         self._mender = Mender(job)
         self.windows: list[Window] = []
         self._known_to: dict[int, datetime] = {}
-
-    def prepare(self, suspects: list[str]) -> None:
-        """Follow the source, so that news is no difference; ask again for products that are not what it said."""
-        job = self._job
         with job.database.write() as connection:
             for slice_ in range(len(job.scope.slices)):
-                cursors.start(connection, job.scope, slice_, job.clock.now)
+                cursors.start(connection, job.scope, slice_, job.clock.began)
+
+    def ask_again(self, ids: list[str]) -> set[str]:
+        """Write those of these products anew that are in the scope, whatever is held of them; returns which."""
+        with self._job.database.read() as connection:
+            mine = store.in_scope(connection, ids, self._job.scope.id)
+        for product_id, slice_ in mine.items():
+            self._mender.fetch([product_id], slice_, force=True)
+        return set(mine)
+
+    def prepare(self) -> None:
+        """Follow the source, so that news is no difference."""
+        job = self._job
         Follower(job, self._mender).run()
-        if self._repair:
-            self._mend_suspects(suspects)
         with job.database.read() as connection:
             every = windows.all_of(connection, job.scope)
             for slice_ in range(len(job.scope.slices)):
                 known = cursors.position(connection, job.scope, slice_, "modification")
                 self._known_to[slice_] = known - job.options.overlap
-        self.windows = [window for window in every if window.status == "complete"]
+        self.windows = [window for window in every if window.status != "pending"]
         self._report.windows_unfinished += len(every) - len(self.windows)
 
-    def _mend_suspects(self, suspects: list[str]) -> None:
-        with self._job.database.read() as connection:
-            mine = store.in_scope(connection, suspects, self._job.scope.id)
-        for product_id, slice_ in mine.items():
-            self._mender.fetch([product_id], slice_, force=True)
-        for finding in [f for f in self._report.findings if f.kind == "altered" and f.id in mine]:
-            self._report.findings.remove(finding)
-            self._report.mended.append(str(finding))
-
     def compare(self, window: Window) -> None:
-        """Compare one window; the ledger is renewed if it is shown."""
+        """Compare one window; the ledger says what came of it."""
         job = self._job
         listing = absence.list_ids(job.api, job.scope, window, job.clock)
         if not listing.complete:
-            self._report.incomplete_listings.append(
-                f"{job.scope.name} {window.interval}: the source counts {listing.counted} products "
-                f"but lists {len(listing.ids)}"
-            )
+            where = f"{job.scope.name} {window.interval}"
+            self._report.incomplete_listings.append(f"{where}: {listing.doubt}")
+            self._doubt(window, listing.doubt)
             return
-        with job.database.read() as connection:
-            found = absence.compare(connection, job.scope, listing)
-        found = self._less_pending(listing, found)
+        found = self._less_pending(listing, self._differences(listing))
         self._report.products_compared += len(listing.ids)
+        self._report.windows_compared += 1
         differences = list(self._named(window, found))
-        if self._repair and found:
-            self._mender.mend(listing, found)
-            for difference in differences:
-                difference.repaired = True
-        elif not found:
+        self._report.differences += differences
+        if not found:
             with job.database.write() as connection:
                 windows.complete(connection, window, listing.tally, listing.published_before)
-        self._report.differences += differences
-        self._report.windows_compared += 1
+        elif self._repair:
+            self._mender.mend(listing, found)
+            left = self._differences(listing)
+            for difference in differences:
+                difference.repaired = difference.id not in getattr(left, difference.kind)
+        else:
+            self._doubt(window, f"{len(differences)} products differ from what the source lists")
+
+    def _differences(self, listing: Listing) -> Differences:
+        with self._job.database.read() as connection:
+            return absence.compare(connection, self._job.scope, listing)
+
+    def _doubt(self, window: Window, error: str) -> None:
+        """The ledger does not call the window complete any more, so that the next sync walks it."""
+        with self._job.database.write() as connection:
+            windows.mismatch(connection, window, error)
 
     def _less_pending(self, listing: Listing, found: Differences) -> Differences:
         """Leave out what the next sync brings anyway: changes and deletions later than the cursors, less the overlap."""

@@ -164,6 +164,7 @@ class Walker:
         first = walk.counted is None
         if first:
             walk.counted = page.count or 0
+        since = walk.position or walk.window.interval.start
         walk.take(page)
         at = page.server_time or self._job.clock.now
         with self._job.database.write() as connection:
@@ -172,7 +173,8 @@ class Walker:
             stored = store.store(
                 connection, page.rows, scope_id=self._job.scope.id, slice_=walk.window.slice, at=at
             )
-            rejects.keep(connection, self._job.scope.id, walk.window.slice, "window", page, at)
+            scope_id, slice_ = self._job.scope.id, walk.window.slice
+            rejects.keep(connection, scope_id, slice_, "window", page, at, since)
             if page.last and walk.listed.count == walk.counted and not walk.nameless:
                 self._complete(connection, walk)
             elif walk.position is not None:

@@ -65,9 +65,12 @@ def all_of(connection: Connection, scope: Scope) -> list[Window]:
 def oldest(connection: Connection, scope: Scope) -> list[Window]:
     """The complete windows, those listed longest ago first."""
     complete = sync_windows.c.status == "complete"
-    return sorted(
-        _windows(connection, scope, complete), key=lambda w: (w.listed_at or _EPOCH, w.id)
-    )
+    return sorted(_windows(connection, scope, complete), key=by_proof)
+
+
+def by_proof(window: Window) -> tuple[bool, datetime, int]:
+    """A key that sorts by when windows were proven; those whose last listing proved nothing come last."""
+    return (window.status != "complete", window.listed_at or _EPOCH, window.id)
 
 
 def _windows(

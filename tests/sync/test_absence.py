@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -111,8 +113,6 @@ def test_the_windows_proven_longest_ago_are_listed_again_first(database, sandbox
         ("2024-06-21", "2024-06-30"),
     ]
     for start, end in halves:
-        from dataclasses import replace
-
         sync(database, api, replace(ALL, start_date=start, end_date=end), scope=start)
         sandbox.clock.advance(60)
     with database.read() as connection:
@@ -126,3 +126,38 @@ def test_the_windows_proven_longest_ago_are_listed_again_first(database, sandbox
         )
     assert later[1] > listed[1]
     assert (later[2], later[3]) == (listed[2], listed[3])
+
+
+def test_missing_products_are_counted_over_all_windows_of_a_run(database, sandbox, api):
+    ids = fill(sandbox, 28)
+    sync(database, api, replace(ALL, end_date="2024-06-14"), scope="june")
+    sync(database, api, ALL, scope="june")
+    for product_id in ids:
+        sandbox.catalogue.delete(product_id, record=False)
+    report = sync(database, api, options=SyncOptions(max_delete=20, recheck=50)).scopes[0]
+    assert isinstance(report.error, DeleteLimitError)
+    assert len(mirrored(database)) == 14
+
+
+def test_a_window_that_is_listed_again_and_does_not_come_to_its_count_is_a_mismatch(
+    database, sandbox, api
+):
+    fill(sandbox, 10)
+    sync(database, api, ALL)
+    sandbox.faults.next("count", n=99, by=1, match="$count")
+    assert sync(database, api).exit_code == 6
+    assert statuses(database) == ["mismatch"]
+    sandbox.faults.clear()
+    assert sync(database, api).exit_code == 0
+    assert statuses(database) == ["complete"]
+
+
+def test_a_product_without_a_readable_publication_date_is_not_taken_for_missing(
+    database, sandbox, api
+):
+    (odd, *_) = fill(sandbox, 10)
+    sandbox.catalogue.modify(odd, wire={"PublicationDate": "soon"}, touch=False)
+    sync(database, api, ALL)
+    sandbox.log.clear()
+    assert sync(database, api).exit_code == 0
+    assert not [r for r in sandbox.log if odd in r.path]

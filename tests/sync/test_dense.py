@@ -156,3 +156,37 @@ def test_a_product_may_change_between_two_pages(database, sandbox, api, field):
     sandbox.clock.advance(60)
     assert sync(database, api).exit_code == 0
     assert mirrored(database) == truth(sandbox)
+
+
+def test_a_window_that_outgrew_its_size_is_cut_when_its_turn_comes(database, sandbox, api):
+    open_ended = dataclasses.replace(ALL, end_date=None)
+    fill(sandbox, 10)
+    sync(database, api, open_ended)
+    dates = {"publication_date": sandbox.clock.now(), "modification_date": sandbox.clock.now()}
+    fill(sandbox, windows.MOST + 100, **dates)
+    sandbox.clock.advance(60)
+    assert sync(database, api).exit_code == 0
+    assert set(mirrored(database)) == set(truth(sandbox))
+    with database.read() as connection:
+        counts = list(connection.scalars(sa.select(sync_windows.c.server_count)))
+    assert sum(counts) == windows.MOST + 110
+    assert max(counts) <= windows.MOST
+    sandbox.clock.advance(3 * 3600)
+    sync(database, api)  # the last whose overlap reaches back to them
+    sandbox.log.clear()
+    sync(database, api)
+    assert len(sandbox.log) <= 10
+    check_polite(sandbox)
+
+
+def test_a_window_of_one_instant_that_outgrew_its_size_stays(database, sandbox, api):
+    fill(sandbox, 10, sensing_start=INSTANT, sensing_end=INSTANT)
+    sync(database, api, ALL)
+    dates = {"publication_date": sandbox.clock.now(), "modification_date": sandbox.clock.now()}
+    fill(sandbox, windows.MOST + 100, sensing_start=INSTANT, sensing_end=INSTANT, **dates)
+    sandbox.clock.advance(60)
+    for _ in range(2):
+        assert sync(database, api).exit_code == 0
+    with database.read() as connection:
+        (window,) = connection.execute(sa.select(sync_windows)).all()
+    assert (window.status, window.server_count) == ("complete", windows.MOST + 110)

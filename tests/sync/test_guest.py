@@ -244,3 +244,19 @@ def test_a_wait_until_a_date_that_is_past_is_over(database, sandbox, api):
     fill(sandbox, 3)
     sandbox.faults.next("status", status=429, retry_after=times.now(), match="$expand")
     assert sync(database, api, ALL).exit_code == 0
+
+
+def test_a_first_answer_from_the_future_does_not_carry_the_cursors_away(database, sandbox):
+    fill(sandbox, 3)
+    options = SyncOptions(recheck=0, yes=True)
+    sandbox.faults.next("skew", seconds=86_400)
+    patient = source_of(sandbox, first_wait=1.2)  # a clock that runs is believed after a second
+    assert sync(database, patient, ALL, options=options).exit_code == 0
+    patient.close()
+    sandbox.clock.advance(3 * 3600)
+    sandbox.catalogue.publish_random(1, sensing_start="2024-06-15T10:00:00Z")
+    sandbox.clock.advance(48 * 3600)
+    api = source_of(sandbox)
+    sync(database, api, options=options)
+    api.close()
+    assert mirrored(database) == truth(sandbox)

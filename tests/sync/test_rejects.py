@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from satcat import times
+from satcat.api.base import Page
 from satcat.models import products, sync_rejects
 from satcat.sandbox import REMOVED
+from satcat.sync import rejects
 from satcat.sync.engine import sync
+from satcat.sync.report import SyncOptions
 
 from .conftest import ALL, fill, mirrored, truth
 
@@ -104,3 +108,44 @@ def test_any_other_bad_field_becomes_null_its_raw_value_stays_and_a_warning_is_k
     sync(database, api)
     with database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(sync_rejects)) == 2
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [{"Id": REMOVED}, {"Id": REMOVED, "PublicationDate": "soon", "ModificationDate": "soon"}],
+)
+def test_a_record_without_an_id_is_looked_for_from_where_its_page_began(
+    database, sandbox, api, wire
+):
+    """The last row of its page is far later than the record itself, which may not even say when it was published."""
+    fill(sandbox, 5)
+    sync(database, api, ALL)
+    sandbox.clock.advance(60)
+    sandbox.catalogue.publish_random(1, sensing_start="2024-06-15T10:00:00Z", wire=wire)
+    sandbox.clock.advance(3 * 3600)
+    if len(wire) == 1:
+        sandbox.catalogue.publish_random(1, sensing_start="2024-06-16T10:00:00Z")
+    sandbox.clock.advance(60)
+    options = SyncOptions(recheck=0)
+    assert sync(database, api, options=options).exit_code == 6
+    for _ in range(2):
+        sandbox.clock.advance(48 * 3600)
+        assert sync(database, api, options=options).exit_code == 6
+
+
+def test_warnings_on_every_product_do_not_slow_a_sync_down(database):
+    """Each is looked for among those that are kept already: not one by one, for there may be a million."""
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO scopes (name, source, url, collection, filters, slices) VALUES ('a', 'b', 'c', 'd', 'e', 'f')"
+        )
+    at = times.parse("2024-07-01T00:00:00Z")
+    ran = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *args: ran.append(args[2]))
+    for page in (0, 1, 1):
+        warnings = [f"{page}-{n}: its OriginDate is no instant" for n in range(1000)]
+        with database.write() as connection:
+            rejects.keep(connection, 1, 0, "window", Page([], warnings=warnings), at, None)
+    assert len(ran) <= 3 * 3
+    with database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(sync_rejects)) == 2000

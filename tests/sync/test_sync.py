@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from satcat import tiles
+from satcat.database import Database
 from satcat.errors import CatalogueLockedError, FilterError
 from satcat.filters import SearchFilters
 from satcat.models import deleted_products, products, sync_cursors, sync_windows
@@ -343,3 +344,51 @@ def test_the_cursors_never_go_beyond_the_sources_clock(database, sandbox, api):
         assert len(positions) == 3
         assert all(position <= sandbox.clock.now() for position in positions)
         sandbox.clock.advance(100)
+
+
+def test_a_product_that_moves_into_another_scope_leaves_the_first(database, sandbox, api):
+    ids = fill(sandbox, 10)
+    sync(database, api, ALL, scope="june")
+    july = dataclasses.replace(ALL, start_date="2024-07-01", end_date="2024-07-31")
+    sync(database, api, july, scope="july")
+    sandbox.clock.advance(60)
+    later = "2024-07-15T00:00:00Z"
+    sandbox.catalogue.modify(ids[0], sensing_start=later, sensing_end=later)
+    sandbox.clock.advance(60)
+    assert sync(database, api).exit_code == 0
+    with database.read() as connection:
+        june, other = scopes.listing(connection)
+    assert mirrored(database, june.id) == truth(sandbox)
+    assert set(mirrored(database, other.id)) == {ids[0]}
+
+
+def test_a_product_kept_for_a_download_is_not_asked_for_elsewhere(database, sandbox, api):
+    from satcat.sandbox import Sandbox
+
+    ids = fill(sandbox, 3)
+    sync(database, api, ALL, scope="june")
+    sync(database, api, dataclasses.replace(ALL, end_date="2024-06-02"), scope="here")
+    with database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO downloads (product_id) VALUES (?)", (ids[2],))
+        scopes.remove(connection, "june")
+    with Sandbox(products=0, now="2024-07-01T00:00:00Z") as other:
+        elsewhere = source_of(other)
+        empty = dataclasses.replace(ALL, start_date="2023-05-01", end_date="2023-05-02")
+        sync(database, elsewhere, empty, scope="there")
+        elsewhere.close()
+    assert ids[2] in mirrored(database)
+
+
+def test_the_lock_is_one_by_whatever_path_the_catalogue_is_reached(
+    database, catalogue_path, tmp_path
+):
+    link = tmp_path / "elsewhere"
+    link.mkdir()
+    (link / "link.db").symlink_to(catalogue_path)
+    with (
+        database.syncing("one"),
+        Database.open(link / "link.db") as second,
+        pytest.raises(CatalogueLockedError),
+        second.syncing("two"),
+    ):
+        pass

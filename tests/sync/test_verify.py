@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from satcat import integrity
+from satcat.mirrored import NOT_FINISHED, survey
 from satcat.models import products, sync_windows
+from satcat.sandbox import REMOVED
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
 from satcat.sync.verify import verify
@@ -184,13 +186,25 @@ def test_a_spent_budget_leaves_windows_for_the_next_run_which_goes_on_with_the_o
     assert len(set(listed)) == 2
 
 
-def test_windows_that_no_sync_completed_are_not_shown(database, sandbox, api):
+def test_windows_that_no_sync_walked_to_the_end_are_not_shown(database, sandbox, api):
     fill(sandbox, 5)
-    sandbox.faults.next("count", n=50, by=3, match="$count")
-    assert sync(database, api, ALL).exit_code == 6
+    sandbox.faults.next("status", n=50, status=500, match="$expand")
+    assert sync(database, api, ALL).exit_code == 4
     sandbox.faults.clear()
     report = verify(database, api)
     assert (report.exit_code, report.windows_unfinished) == (6, 1)
+
+
+def test_a_window_whose_walk_did_not_come_to_its_count_is_compared_all_the_same(
+    database, sandbox, api
+):
+    fill(sandbox, 5)
+    sandbox.faults.next("count", n=50, by=3, match="$count")
+    assert sync(database, api, ALL).exit_code == 6
+    assert verify(database, api).exit_code == 6
+    sandbox.faults.clear()
+    assert verify(database, api).exit_code == 0
+    assert sync(database, api).scopes[0].open_windows == 0
 
 
 def test_news_is_followed_first_and_is_no_difference(database, synced, sandbox, api):
@@ -228,3 +242,66 @@ def test_a_listing_that_does_not_come_to_its_count_shows_nothing(database, synce
     assert report.exit_code == 6
     assert len(report.incomplete_listings) == 1
     assert mirrored(database) == truth(sandbox)
+
+
+def test_what_a_difference_was_found_in_is_not_called_complete_and_the_next_sync_lists_it(
+    database, catalogue_path, synced, sandbox, api
+):
+    behind(catalogue_path, f"DELETE FROM products WHERE id = '{synced[7]}'")
+    assert verify(database, api).exit_code == 8
+    with database.read() as connection:
+        assert [gap.reason for gap in survey(connection, ALL).gaps] == [NOT_FINISHED]
+    assert sync(database, api).exit_code == 0
+    assert mirrored(database) == truth(sandbox)
+    with database.read() as connection:
+        assert survey(connection, ALL).gaps == []
+
+
+def test_a_window_with_a_difference_does_not_use_up_every_budget(
+    database, catalogue_path, sandbox, api
+):
+    from dataclasses import replace
+
+    fill(sandbox, 28)
+    for day in range(1, 5):
+        one = replace(ALL, start_date=f"2024-06-{day:02d}", end_date=f"2024-06-{day:02d}")
+        sync(database, api, one)
+        sandbox.clock.advance(60)
+    behind(catalogue_path, "DELETE FROM products WHERE sensing_start < '2024-06-02'")
+    began = sandbox.clock.now()
+    for _ in range(4):
+        sandbox.clock.advance(60)
+        verify(database, api, budget=1)
+    with database.read() as connection:
+        listed = list(connection.scalars(sa.select(sync_windows.c.listed_at)))
+    assert sum(moment > began for moment in listed) == 3
+
+
+def test_what_a_repair_could_not_fetch_is_not_called_repaired(
+    database, catalogue_path, synced, sandbox, api
+):
+    behind(catalogue_path, "DELETE FROM products")
+    walked = lambda r: "$expand" in r.query and "ContentDate" in r.query["$orderby"]  # noqa: E731
+    sandbox.faults.next("short", rows=30, next_link=False, match=walked)
+    report = verify(database, api, repair=True)
+    assert (report.exit_code, len(report.left)) == (8, 30)
+    assert verify(database, api, repair=True).exit_code == 0
+    assert mirrored(database) == truth(sandbox)
+
+
+def test_products_that_exist_but_are_not_listed_are_not_called_repaired(database, sandbox, api):
+    empty = sandbox.catalogue.snapshot()
+    fill(sandbox, 30)
+    sync(database, api, ALL)
+    listed = lambda r: "$select" in r.query and "$count" in r.query  # noqa: E731
+    sandbox.faults.next("stale", match=listed, snapshot=empty)
+    report = verify(database, api, repair=True)
+    assert (report.exit_code, len(report.left)) == (8, 30)
+    assert mirrored(database) == truth(sandbox)
+
+
+def test_a_rejected_record_is_not_called_repaired(database, sandbox, api):
+    ids = fill(sandbox, 10)
+    sandbox.catalogue.modify(ids[5], wire={"Name": REMOVED}, touch=False)
+    assert sync(database, api, ALL).exit_code == 6
+    assert named(verify(database, api, repair=True)) == {("missing", ids[5])}

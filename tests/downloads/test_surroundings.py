@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from satcat.api.odata import ODataAPI
 from satcat.database import Database
 from satcat.downloads import worker
-from satcat.downloads.worker import DownloadReport
+from satcat.downloads.worker import DownloadReport, Timing
 from satcat.errors import CatalogueError, UnwritableError
-from satcat.models import products
+from satcat.models import downloads, products
 from satcat.sandbox import Sandbox
 
 Publish = Callable[..., list[str]]
@@ -78,19 +78,32 @@ def test_a_file_in_the_way_that_cannot_be_read_is_left_alone(
 
 
 def test_products_that_are_listed_but_cannot_be_had_keep_no_other_from_coming(
-    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, watcher: Any
+    publish: Publish, row: Look, sandbox: Sandbox, database: Database, watcher: Any, out: Path
 ) -> None:
     *missing, good = publish(7)
     with database.write() as connection:
-        connection.execute(
-            sa.text("UPDATE downloads SET priority = -1 WHERE product_id = :id"), {"id": good}
-        )
-    for id in missing:
-        sandbox.faults.next("status", n=99, status=404, match=f"Products({id})/$value")
+        last = sa.update(downloads).where(downloads.c.product_id == good)
+        connection.execute(last.values(priority=-1))
     watcher.on_finish = lambda outcome: len(watcher.outcomes) == 7 and watcher.stop.set()
-    report = run(workers=1, progress=watcher, stop=watcher.stop)
+    with Sandbox(products=0) as host:
+        host.catalogue.add([sandbox.catalogue.products[good]])
+        api = ODataAPI(
+            "sandbox", "sandbox", catalogue_url=sandbox.catalogue_url,
+            download_url=host.download_url, token_url=host.token_url,
+        )  # fmt: skip
+        report = worker.run(
+            database,
+            api,
+            out,
+            workers=1,
+            progress=watcher,
+            stop=watcher.stop,
+            timing=Timing(poll=0.02),
+        )
+        api.close()
     assert report.done == 1 and row(good).status == "done"
     assert {(row(i).status, row(i).attempts) for i in missing} == {("queued", 1)}
+    assert all("cannot be had" in row(i).error for i in missing)
 
 
 def test_a_catalogue_that_is_busy_for_a_while_ends_nothing(
@@ -100,21 +113,21 @@ def test_a_catalogue_that_is_busy_for_a_while_ends_nothing(
     def be_impatient(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA busy_timeout = 20")
 
-    publish(1, size_bytes=1_000_000)
+    publish(1, size_bytes=4_000_000)
     database.engine.dispose()
-    sandbox.settings.rate = 1_000_000
+    sandbox.settings.rate = 2_000_000
     rival = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
 
     def lock(done: int) -> None:
         if done and not rival.in_transaction:
             watcher.on_advance = lambda done: None
             rival.execute("BEGIN IMMEDIATE")
-            threading.Timer(0.5, rival.rollback).start()
+            threading.Timer(0.4, rival.rollback).start()
 
     watcher.on_advance = lock
     began = time.monotonic()
-    assert run(progress=watcher).done == 1
-    assert time.monotonic() - began > 0.5
+    assert run(workers=1, progress=watcher).done == 1
+    assert time.monotonic() - began > 0.4
     rival.close()
 
 

@@ -236,7 +236,9 @@ def _cut_outgrown(job: Job, window: Window) -> list[Window]:
     """The windows now in the place of one that outgrew its size; none if it did not, or cannot be cut."""
     with job.database.write() as connection:
         held, span = scopes.extent(connection, job.scope, window.slice, window.interval)
-        parts = windows.cut(window.interval, span, held) if held > windows.MOST else []
+        if span is None or held <= windows.MOST:
+            return []
+        parts = windows.cut(window.interval, span, held)
         return windows.replace(connection, job.scope, window, parts) if len(parts) > 1 else []
 
 

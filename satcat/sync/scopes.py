@@ -233,12 +233,15 @@ def held_in(
 
 def extent(
     connection: Connection, scope: Scope, slice_: int, window: Interval
-) -> tuple[int, Interval]:
-    """How many products are held of one window, and from the first sensing start to just past the last."""
-    start = products.c.sensing_start
+) -> tuple[int, Interval | None]:
+    """How many products are held of one window, and from the first sensing start to just past the last.
+
+    No interval if there are none, or if one of the two cannot be read.
+    """
+    start = store.readable(products.c.sensing_start)
     query = sa.select(sa.func.count(), sa.func.min(start), sa.func.max(start))
     held, first, last = connection.execute(query.where(*_in_window(scope, slice_, window))).one()
-    return held, Interval(first, last and last + times.MICROSECOND)
+    return held, Interval(first, last + times.MICROSECOND) if first and last else None
 
 
 def _in_window(scope: Scope, slice_: int, window: Interval) -> list[sa.ColumnElement[bool]]:

@@ -39,6 +39,17 @@ def test_a_row_that_cannot_be_read_is_followed_and_mended(
     assert mirrored(database) == truth(sandbox)
 
 
+def test_an_unreadable_time_does_not_stop_the_sync_of_a_scope_without_an_end(
+    database, catalogue_path, sandbox, api
+):
+    ids = fill(sandbox, 5)
+    sync(database, api, dataclasses.replace(ALL, end_date=None))
+    behind(catalogue_path, f"UPDATE products SET sensing_start = 'later' WHERE id = '{ids[3]}'")
+    assert sync(database, api).exit_code == 0
+    assert verify(database, api, repair=True).exit_code == 0
+    assert mirrored(database) == truth(sandbox)
+
+
 def test_a_damaged_row_that_only_a_download_needs_is_mended(database, catalogue_path, sandbox, api):
     ids = fill(sandbox, 10)
     sync(database, api, ALL, scope="june")

@@ -260,3 +260,20 @@ def test_a_first_answer_from_the_future_does_not_carry_the_cursors_away(database
     sync(database, api, options=options)
     api.close()
     assert mirrored(database) == truth(sandbox)
+
+
+def test_what_becomes_visible_late_is_found_as_far_as_the_overlap_reaches(database, sandbox, api):
+    fill(sandbox, 3)
+    options = SyncOptions(recheck=0)
+    sync(database, api, ALL, options=options)
+    sandbox.clock.advance(7200)
+    sync(database, api, options=options)
+    late = []
+    for minutes in (50, 70):
+        at = sandbox.clock.now() - timedelta(minutes=minutes)
+        dates = {"publication_date": at, "modification_date": at}
+        late += sandbox.catalogue.publish_random(1, sensing_start="2024-06-15T10:00:00Z", **dates)
+    assert sync(database, api, options=options).exit_code == 0
+    assert [product_id in mirrored(database) for product_id in late] == [True, False]
+    sync(database, api)  # lists the windows again
+    assert mirrored(database) == truth(sandbox)

@@ -116,7 +116,12 @@ def _pieces(part: BaseGeometry, mendable: int) -> list[BaseGeometry]:
     if shapely.get_dimensions(part) == POINT:
         return [_moved(part, -360.0 * math.copysign(abs(path[0, 0]) > 180, path[0, 0]))]
     path[:, 0] = _unrolled(path[:, 0])
-    return cut(shapely.make_valid(shapely.LineString(path)))
+    line = shapely.LineString(path)
+    if len(path) > mendable and not line.is_simple:  # cutting it adds a vertex at each crossing
+        raise FootprintError(
+            f"a line that crosses itself has over {mendable} vertices: simplify it"
+        )
+    return cut(shapely.make_valid(line))
 
 
 def _inside(ring: Array, mendable: int) -> BaseGeometry:

@@ -229,3 +229,12 @@ def test_a_geometry_too_costly_to_mend_is_refused() -> None:
     boxes = [shapely.box(*low, *(low + 9)) for low in tangle[:2000]]
     with pytest.raises(FootprintError, match="simplify it"):
         normalised(shapely.MultiPolygon(boxes))
+
+
+def test_a_line_that_crosses_itself_and_180_degrees_costs_no_more_than_a_little() -> None:
+    """Cut, 2,000 such vertices would become two million."""
+    tangle = [(100 + 79 * (k * 7919 % 2003) / 2003, k * 7907 % 160 - 80) for k in range(2000)]
+    with pytest.raises(FootprintError, match="a line that crosses itself has over 600 vertices"):
+        normalised(shapely.LineString([*tangle, (-179, 0)]))
+    straight = shapely.LineString([(100 + k / 10, 10) for k in range(1000)])
+    assert shapely.length(normalised(straight)) == pytest.approx(99.9)

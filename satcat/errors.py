@@ -17,7 +17,7 @@
       DifferencesError              8  verify: differences are left
       TransferError                 1  one file could not be brought here
         TruncatedError*, ChecksumMismatchError, ProductOfflineError, ProductGoneError, DiskFullError,
-        NameTakenError, TransferStoppedError, LostClaimError
+        UnwritableError, NameTakenError, TransferStoppedError, LostClaimError
 
 `*` = `retryable`: the same request may succeed a little later. Each error hands its fields to `super().__init__`
 (so that it pickles) and words them in `__str__`: one line that says what is wrong, with which value, and what to do.
@@ -151,7 +151,8 @@ class RateLimitedError(SourceError):
         self.where, self.retry_after = where, retry_after
 
     def __str__(self) -> str:
-        return f"{self.where} asks to slow down: try again later"
+        when = "later" if self.retry_after is None else f"in {self.retry_after:.0f} s"
+        return f"{self.where} asks to slow down: try again {when}"
 
 
 class MalformedResponseError(SourceError):

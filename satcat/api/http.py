@@ -75,18 +75,19 @@ class Retries:
     attempts: int = 6
     first_wait: float = 1.0
     longest_wait: float = 120.0
+    longest_asked: float = 3600.0
 
     def wait(self, failures: int, error: SourceError, chance: float) -> float | None:
         """Seconds to wait after so many failures; None: give up. `chance` is from 0 to 1.
 
-        What the source asks for (`Retry-After`) is the least, capped; else twice as long each time. The chance keeps
-        several connections from coming back all at once.
+        Twice as long each time, and never sooner than the source asks (`Retry-After`): if that is beyond all patience,
+        it is not asked again at all. The chance keeps several connections from coming back all at once.
         """
-        if not error.retryable or failures >= self.attempts:
+        asked = error.retry_after or 0.0 if isinstance(error, RateLimitedError) else 0.0
+        if not error.retryable or failures >= self.attempts or asked > self.longest_asked:
             return None
         own = self.first_wait * 2.0 ** (failures - 1) * (0.5 + chance / 2)
-        asked = error.retry_after or 0.0 if isinstance(error, RateLimitedError) else 0.0
-        return min(max(own, asked), self.longest_wait)
+        return max(min(own, self.longest_wait), asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ _RANGE_NOT_SATISFIABLE = 416
 #: Bytes asked for at a time: larger pieces are hardly faster, and a slow one delays stopping.
 _PIECE = 1 << 18
 _MOST_WAITS = 30
+_LONGEST_ASKED = 3600.0  # seconds
 #: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
 _LARGEST_RATIO = 200
 
@@ -361,8 +362,8 @@ def _outwaiting(
             return transfer()
         except RateLimitedError as error:
             waits += 1
-            if waits >= _MOST_WAITS:
-                raise
             wait = patience.delay(waits) if error.retry_after is None else error.retry_after
+            if waits >= _MOST_WAITS or wait > _LONGEST_ASKED:
+                raise
             (stop or threading.Event()).wait(wait)
             stop_if(stop)

@@ -194,15 +194,18 @@ def test_a_value_that_reading_refuses_is_asked_for_again(server: Server, http: H
     assert http.get(server.url, [], read).value == 2
 
 
-@given(st.integers(1, 8), st.floats(0, 1), st.none() | st.floats(0, 1e6))
-def test_waits_grow_and_never_pass_the_cap(
+@given(st.integers(1, 8), st.floats(0, 1), st.none() | st.floats(0, 10_000))
+def test_waits_grow_up_to_a_cap_and_are_never_shorter_than_asked_for(
     failures: int, chance: float, asked: float | None
 ) -> None:
-    policy = Retries(attempts=9, first_wait=1.0, longest_wait=120.0)
+    policy = Retries(attempts=9, first_wait=1.0, longest_wait=120.0, longest_asked=3600.0)
     seconds = policy.wait(failures, RateLimitedError("here", asked), chance)
+    if asked is not None and asked > 3600:
+        assert seconds is None
+        return
     assert seconds is not None
-    assert min(2.0 ** (failures - 2), 120) <= seconds <= 120
-    assert seconds >= min(asked or 0, 120)
+    assert min(2.0 ** (failures - 2), 120) <= seconds <= max(120, asked or 0)
+    assert seconds >= (asked or 0)
 
 
 def test_the_last_attempt_and_a_refusal_are_not_waited_for() -> None:

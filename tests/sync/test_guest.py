@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from satcat import times
 from satcat.models import deleted_products
 from satcat.sandbox import Sandbox
 from satcat.sync.engine import sync
@@ -242,7 +241,7 @@ def test_memory_stays_flat_for_two_hundred_thousand_products(
 def test_a_wait_until_a_date_that_is_past_is_over(database, sandbox, api):
     """Retry-After may be a date."""
     fill(sandbox, 3)
-    sandbox.faults.next("status", status=429, retry_after=times.now(), match="$expand")
+    sandbox.faults.next("status", status=429, retry_after=sandbox.clock.now(), match="$expand")
     assert sync(database, api, ALL).exit_code == 0
 
 

@@ -207,7 +207,7 @@ def take_stock(job: Job) -> None:
 def _retry_rejects(job: Job, mender: Mender) -> None:
     with job.database.read() as connection:
         again = rejects.open_ids(connection, job.scope.id)
-    for product_id, slice_, _ in again:
+    for product_id, slice_ in again:
         mender.fetch([product_id], slice_)
 
 

@@ -78,11 +78,11 @@ def add(
         connection.execute(sa.insert(sync_rejects).values(**row))
 
 
-def open_ids(connection: Connection, scope_id: int) -> list[tuple[str, int, str]]:
-    """Open rejects that have an id: the id, the slice, and the listing they came from."""
-    columns = (sync_rejects.c.product_id, sync_rejects.c.slice, sync_rejects.c.feed)
+def open_ids(connection: Connection, scope_id: int) -> list[tuple[str, int]]:
+    """Open rejects that have an id: the id and the slice."""
+    columns = (sync_rejects.c.product_id, sync_rejects.c.slice)
     mine = (sync_rejects.c.scope_id == scope_id) & sync_rejects.c.product_id.is_not(None)
-    return [(r[0], r[1], r[2]) for r in connection.execute(sa.select(*columns).where(_OPEN, mine))]
+    return [(r[0], r[1]) for r in connection.execute(sa.select(*columns).where(_OPEN, mine))]
 
 
 def count(connection: Connection, scope_id: int) -> int:

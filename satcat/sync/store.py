@@ -44,7 +44,6 @@ class Held(NamedTuple):
     """What following needs to know of a product that is held."""
 
     id: str
-    pk: int
     modification_date: datetime | None
     publication_date: datetime | None
     changed_at: datetime | None
@@ -260,12 +259,11 @@ def _plain(value: Any) -> Any:
 
 def note_deletions(
     connection: Connection, deletions: Iterable[Deletion], collection: str, at: datetime
-) -> int:
-    """Keep the source's word on deleted products that are not held; returns how many were news.
+) -> None:
+    """Keep the source's word on deleted products that are not held.
 
     A product that had only vanished is now known to be deleted.
     """
-    news = 0
     for deletion in deletions:
         word = {
             "deletion_date": deletion.deletion_date,
@@ -284,11 +282,9 @@ def note_deletions(
                 "noticed_at": at,
             }
             connection.execute(sa.insert(deleted_products).values(**word, **about))
-            news += 1
         elif known.kind == "vanished":
             where = deleted_products.c.id == deletion.id
             connection.execute(sa.update(deleted_products).where(where).values(**word))
-    return news
 
 
 def unlink(connection: Connection, product_id: str, scope_id: int, slice_: int) -> None:

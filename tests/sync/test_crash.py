@@ -101,3 +101,20 @@ def test_following_killed_at_any_transaction_loses_nothing(template, tmp_path, s
             assert transaction > 5
             return
     pytest.fail("the sync never came to its end")
+
+
+def test_a_short_listing_is_at_no_instant_taken_for_the_whole(template, tmp_path, sandbox):
+    fill(sandbox, 20)
+    for transaction in range(1, 20):
+        path = tmp_path / f"{transaction}.db"
+        shutil.copy(template, path)
+        sandbox.faults.clear()
+        sandbox.faults.next("short", rows=5, next_link=False, match="$expand")
+        code = sync_and_die(path, urls(sandbox), ALL, transaction=transaction, before_commit=False)
+        with Database.open(path) as database, database.read() as connection:
+            complete = "complete" in connection.scalars(sa.select(sync_windows.c.status)).all()
+        with Database.open(path) as database:
+            assert not complete or mirrored(database) == truth(sandbox)
+        if code == 0:
+            return
+    pytest.fail("no sync came to its end")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote_plus
 
 from satcat import times
 from satcat.errors import (
@@ -92,6 +93,14 @@ def error_of(
     if status == HTTPStatus.NOT_FOUND and body.lstrip()[:1] == b"<":
         return MalformedResponseError(where, "status 404 with HTML")
     return RequestRejectedError(where, status, detail(body))
+
+
+def blotted(body: bytes, *secrets: str | None) -> bytes:
+    """The body without these secrets, plain or as in a form: an error may echo what was sent."""
+    for secret in filter(None, secrets):
+        for spelling in (secret, quote_plus(secret)):
+            body = body.replace(spelling.encode(), b"***")
+    return body
 
 
 def detail(body: bytes) -> str:

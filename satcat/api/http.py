@@ -45,6 +45,7 @@ _MAX_REDIRECTS = 5
 _STALE = timedelta(minutes=5)
 _CLOCK_STEP = 2.0  # seconds; HTTP dates are whole seconds
 _CHUNK = 65_536
+_SECRETS = ("password", "totp", "refresh_token")  # fields of forms
 _TICK = 0.2  # seconds between looks at whether to stop
 
 
@@ -179,7 +180,7 @@ class HttpClient:
                 SourceError
             ) as error:  # it may have arrived all the same, so it is not sent again
                 return error
-            self._refuse(response, body)
+            self._refuse(response, answers.blotted(body, *map(form.get, _SECRETS)))
             return answers.parse_json(host_of(url), body)
 
         result = self.retrying(once)

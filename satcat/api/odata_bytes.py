@@ -77,19 +77,19 @@ def open_bytes(
                 start = 0
                 continue
             if status != HTTPStatus.UNAUTHORIZED or renewed:
-                _refuse(response, name)
+                _refuse(response, name, token)
                 yield _answer(response, start)
                 return
         tokens.invalidate(token)
         token, renewed = tokens.token(), True
 
 
-def _refuse(response: requests.Response, name: str) -> None:
+def _refuse(response: requests.Response, name: str, token: str) -> None:
     status = response.status_code
     if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         return
     where = host_of(response.url)
-    body = response.raw.read(_MAX_ERROR_BODY, decode_content=True)
+    body = answers.blotted(response.raw.read(_MAX_ERROR_BODY, decode_content=True), token)
     if status == HTTPStatus.ACCEPTED:
         raise ProductOfflineError(f"{name}: it is archived; order it at the source first")
     error = answers.error_of(where, status, response.headers, body)

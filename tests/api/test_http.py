@@ -394,6 +394,15 @@ def test_a_form_is_sent_again_only_when_the_source_says_not_now(
     assert http.requests_sent == sent + 1
 
 
+def test_a_secret_that_an_error_echoes_is_blotted_out(server: Server, http: HttpClient) -> None:
+    server.script = [
+        reply(401, {"error_description": "no: password=hunter%262&totp=123456 hunter&2"})
+    ]
+    with pytest.raises(RequestRejectedError) as caught:
+        http.post(server.url, {"username": "me", "password": "hunter&2", "totp": "123456"})
+    assert caught.value.detail == "no: password=***&totp=*** ***"
+
+
 def test_a_form_is_never_sent_on(server: Server, http: HttpClient) -> None:
     server.script = [reply(307, None, Location="/other")]
     with pytest.raises(MalformedResponseError):

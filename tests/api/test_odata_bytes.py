@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from satcat.errors import (
     ProductGoneError,
     ProductOfflineError,
     RateLimitedError,
+    RequestRejectedError,
     SourceError,
     SourceUnavailableError,
 )
@@ -127,6 +130,34 @@ def test_a_refused_token_is_renewed_once(
 def test_wrong_credentials_are_said(sandbox: Sandbox, image: SatelliteImage) -> None:
     with pytest.raises(CredentialsError, match="refused the login"):
         content(connect(sandbox, password="wrong"), image)
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A host that refuses, and quotes what it was sent."""
+
+    def do_GET(self) -> None:
+        body = f'{{"message": "bad token: {self.headers["Authorization"]}"}}'.encode()
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_token_that_a_refusal_quotes_stays_out_of_the_error(
+    sandbox: Sandbox, image: SatelliteImage
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Echo) as host:
+        threading.Thread(target=host.handle_request, daemon=True).start()
+        api = ODataAPI(
+            "sandbox", "sandbox", catalogue_url=sandbox.catalogue_url, token_url=sandbox.token_url,
+            download_url=f"http://127.0.0.1:{host.server_port}",
+        )  # fmt: skip
+        with pytest.raises(RequestRejectedError) as caught:
+            content(api, image)
+    assert caught.value.detail == "bad token: Bearer ***"
 
 
 def test_a_fifth_connection_is_told_to_wait(sandbox: Sandbox, image: SatelliteImage) -> None:

@@ -200,7 +200,10 @@ class Database:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            known = _translate(str(self.path), getattr(error, "orig", error))
+            told = getattr(error, "orig", error)
+            if is_interrupt(told):
+                raise KeyboardInterrupt from None
+            known = _translate(str(self.path), told)
             if known is None:
                 raise
             raise known from error
@@ -241,6 +244,7 @@ def _engine(path: Path, *, create: bool) -> Engine:
         )
         _set_pragmas(connection, create=create, wal_is_safe=wal_is_safe)
         register_functions(connection)
+        heed_signals(connection)
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
@@ -286,6 +290,19 @@ def register_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("ST_Intersects", 2, intersects, deterministic=True)
 
 
+def heed_signals(connection: sqlite3.Connection) -> None:
+    """Let Ctrl-C end a statement that runs for long: SQLite comes back to Python now and then.
+
+    What a signal raises there, sqlite3 turns into an error of its own; `is_interrupt` knows it.
+    """
+    connection.set_progress_handler(lambda: 0, 1_000_000)
+
+
+def is_interrupt(error: object) -> bool:
+    """Tell whether this is what sqlite3 makes of a KeyboardInterrupt."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
+
+
 def on_network_filesystem(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
     """Tell whether a file is on a file system whose locks and shared memory SQLite's WAL cannot rely on.
 
@@ -323,8 +340,12 @@ def _translate(where: str, error: object) -> CatalogueError | None:
     text = str(error)
     if "file is not a database" in text or "file is encrypted" in text:
         return CatalogueForeignError(where, "the file is no SQLite database")
-    if "malformed" in text or "disk I/O error" in text:
+    if "malformed" in text:
         return CatalogueDamagedError(where, text)
+    if "disk I/O error" in text:  # what a quota gives, too
+        return CatalogueError(
+            f"{where} cannot be read or written ({text}): check the disk and its quota"
+        )
     if "database is locked" in text:
         return CatalogueError(
             f"{where} is in use by another program that does not let go: close it and try again"

@@ -57,13 +57,14 @@ class SyncBar:
         self.end()
         self._bar = tqdm(
             desc=label, total=total, unit=f" {unit}", leave=False, dynamic_ncols=True, smoothing=0.1,
-            bar_format=_ENDLESS if total is None else None,
+            bar_format=None if total else _ENDLESS,
         )  # fmt: skip
 
     def expect(self, more: int) -> None:
         """Make the bar so much longer."""
         if self._bar is not None and self._bar.total is not None:
             self._bar.total += more
+            self._bar.bar_format = None  # from here on there is a length
             self._bar.refresh()
 
     def advance(self, steps: int) -> None:
@@ -208,11 +209,12 @@ class DownloadBars(DownloadWatch):
                 write(f"{outcome}: {product.name}")
 
     def end(self) -> None:
-        """Leave the bar of all as it ended."""
+        """Leave the bar of all as it ended, unless there was nothing to show."""
         with self.lock:
             for bar in self._bars.values():
                 bar.close()
             self._bars.clear()
+            self._all.leave = self._all.n > 0
             self._all.close()
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from satcat.database import register_functions
+from satcat.database import heed_signals, is_interrupt, register_functions
 from satcat.errors import CatalogueDamagedError, CatalogueError, FilterError, SatcatError
 
 _READS = {
@@ -97,6 +97,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     connection.execute("PRAGMA query_only = ON")
     register_functions(connection)
+    heed_signals(connection)
     # A virtual table prepares its own writing statements when it is first used, which would be refused later.
     virtual = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'"
     for (name,) in connection.execute(virtual).fetchall():
@@ -121,7 +122,9 @@ def _authorise(action: int, first: str | None, second: str | None, *_: str | Non
     return sqlite3.SQLITE_DENY
 
 
-def _named(path: Path, error: Exception) -> SatcatError:
+def _named(path: Path, error: Exception) -> SatcatError | KeyboardInterrupt:
+    if is_interrupt(error):
+        return KeyboardInterrupt()
     if getattr(error, "sqlite_errorname", "") in _DAMAGED:
         return CatalogueDamagedError(str(path), str(error))
     if "authoriz" in str(error) or "one statement at a time" in str(error):

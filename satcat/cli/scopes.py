@@ -34,8 +34,7 @@ def list_command(settings: Settings, out: Output) -> None:
             for scope in scopes.listing(connection)
         ]
     shown = ("name", "filters", "sensing_start", "sensing_end", "products")
-    columns = list(rows[0]) if rows else shown
-    out.write(rows, columns, in_table=shown)
+    out.write(rows, (*shown, "source", "url"), in_table=shown)
     if not rows:
         settings.say("nothing is mirrored yet; `satcat sync --help` says how to begin")
 

@@ -139,28 +139,29 @@ def _sync(
             api, filters, scope=scope, options=SyncOptions(**how),
             progress=progress.of_sync(quiet=settings.quiet), confirm=_confirm if sys.stdin.isatty() else None,
         )  # fmt: skip
-        if filters is not None:
-            _doubt(settings, catalogue, report, filters)
+        empty = _empty(catalogue, report) if filters is not None else set()
     for done in report.scopes:
         _tell(settings, done)
+        if done.name in empty:
+            settings.say(
+                f"{done.name}: the source lists nothing of the kind; if that is a mistake: "
+                f"satcat {settings.chosen}scopes remove {shlex.quote(done.name)}"
+            )
     if report.error is not None:
         complain(f"products that only downloads need: {report.error}")
     return report.exit_code
 
 
-def _doubt(
-    settings: Settings, catalogue: Catalogue, report: SyncReport, filters: SearchFilters
-) -> None:
-    """A new scope that is empty may be meant, but a misspelt collection looks just the same."""
+def _empty(catalogue: Catalogue, report: SyncReport) -> set[str]:
+    """Complete scopes without a product. They may be meant, but a misspelt collection looks just the same."""
     from satcat.sync import scopes
 
     with catalogue.database.read() as connection:
-        for done in report.scopes:
-            if done.complete and not scopes.count(connection, scopes.find(connection, done.name)):
-                settings.say(
-                    f"{done.name}: the source lists nothing of {filters}; if they are not what you mean: "
-                    f"satcat scopes remove {shlex.quote(done.name)}"
-                )
+        return {
+            done.name
+            for done in report.scopes
+            if done.complete and not scopes.count(connection, scopes.find(connection, done.name))
+        }
 
 
 def _repeat(every: timedelta, once: Callable[[], int]) -> NoReturn:

@@ -68,3 +68,21 @@ def test_sync_every_so_often_survives_an_outage(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert sum("complete as of" in line for line in lines) >= 1
     assert "403" in "".join(lines)
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+
+
+@pytest.mark.parametrize("words", [("sql", ENDLESS), ("query", "--where", f"({ENDLESS}) > 1")])
+def test_an_endless_statement_can_be_stopped(mirror: Path, words: tuple[str, ...]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "satcat", "-v", *words], cwd=mirror.parent, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        time.sleep(3)  # long enough to be in the statement; nothing tells when
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert (process.returncode, "satcat: stopped" in err) == (130, True), err

@@ -126,13 +126,13 @@ class SourceError(SatcatError):
 
 
 class SourceUnavailableError(SourceError):
-    """No answer, or one that says "not now"."""
+    """No answer, or one that says "not now" by its HTTP status."""
 
     retryable = True
 
-    def __init__(self, where: str, why: str) -> None:
+    def __init__(self, where: str, why: str, status: int | None = None) -> None:
         super().__init__(where, why)
-        self.where, self.why = where, why
+        self.where, self.why, self.status = where, why, status
 
     def __str__(self) -> str:
         return (
@@ -141,14 +141,26 @@ class SourceUnavailableError(SourceError):
         )
 
 
+class NoTokenError(SourceUnavailableError):
+    """The token endpoint gave no token, and did not refuse the account either: no product is to blame."""
+
+    retryable = False  # the endpoint has been asked again and again
+
+    def __str__(self) -> str:
+        return f"no token: {self.why}"
+
+
 class RateLimitedError(SourceError):
-    """The source asks to wait; `retry_after` is in seconds, None if it did not say how long."""
+    """The source asks to wait; `retry_after` is in seconds, None if it did not say how long.
+
+    `down`: it asks everyone, for it is not in service.
+    """
 
     retryable = True
 
-    def __init__(self, where: str, retry_after: float | None = None) -> None:
+    def __init__(self, where: str, retry_after: float | None = None, *, down: bool = False) -> None:
         super().__init__(where, retry_after)
-        self.where, self.retry_after = where, retry_after
+        self.where, self.retry_after, self.down = where, retry_after, down
 
     def __str__(self) -> str:
         when = "later" if self.retry_after is None else f"in {self.retry_after:.0f} s"

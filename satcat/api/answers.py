@@ -86,8 +86,8 @@ def error_of(
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         seconds = retry_after(headers)
         if seconds is not None:
-            return RateLimitedError(where, seconds)
-        return SourceUnavailableError(where, f"status {status}")
+            return RateLimitedError(where, seconds, down=True)
+        return SourceUnavailableError(where, f"status {status}", status)
     if status < HTTPStatus.BAD_REQUEST:
         return MalformedResponseError(where, f"status {status}")
     if status == HTTPStatus.NOT_FOUND and body.lstrip()[:1] == b"<":

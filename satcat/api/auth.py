@@ -18,7 +18,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from satcat.api.http import HttpClient, host_of
-from satcat.errors import CredentialsError, MalformedResponseError, RequestRejectedError
+from satcat.errors import (
+    CredentialsError,
+    MalformedResponseError,
+    NoTokenError,
+    RequestRejectedError,
+    SourceError,
+)
 
 _CLIENT = "cdse-public"
 _MARGIN = 30.0  # a token that ends within so many seconds is renewed first
@@ -121,11 +127,14 @@ class TokenProvider:
 
         Raises:
             CredentialsError: no credentials, or they were refused.
-            SourceError: the token endpoint cannot be reached.
+            NoTokenError: the token endpoint cannot be reached, or gives something else than tokens.
         """
         with self._lock:
             if self._tokens is None or self._clock() > self._tokens.access_until - _MARGIN:
-                self._tokens = self._refreshed() or self._logged_in()
+                try:
+                    self._tokens = self._refreshed() or self._logged_in()
+                except SourceError as error:
+                    raise NoTokenError(host_of(self._url), str(error)) from error
             return self._tokens.access
 
     def invalidate(self, token: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from satcat.errors import (
     CatalogueError,
@@ -15,6 +16,7 @@ from satcat.errors import (
     RateLimitedError,
     RequestRejectedError,
     SatcatError,
+    SourceUnavailableError,
     TransferStoppedError,
     UnwritableError,
 )
@@ -51,12 +53,27 @@ _FINAL = {
 }
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether the source as a whole may be down; so many in a row say that it is."""
+    if isinstance(error, RateLimitedError):
+        return error.down
+    return isinstance(error, SourceUnavailableError)
+
+
 def judge(error: Exception, attempts: int) -> Verdict:
-    """Judge an error after so many earlier failed attempts at the same product."""
+    """Judge an error after so many earlier failed attempts at the same product.
+
+    A source that is down says nothing of the product: only a status 500 may be the product's own.
+    """
     if isinstance(error, RateLimitedError):
         asked = _RATE_WAIT if error.retry_after is None else error.retry_after
         wait = min(max(asked, 0.0), _LONGEST_WAIT)
         return Verdict("queued", wait=wait, counts=False, pause=wait)
+    if (
+        isinstance(error, SourceUnavailableError)
+        and error.status != HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return Verdict("queued", wait=_FIRST_WAIT, counts=False)
     if isinstance(error, TransferStoppedError):
         return Verdict("queued", counts=False)
     if not isinstance(error, SatcatError | OSError) or isinstance(error, _STRIKES_ALL):

@@ -22,8 +22,8 @@ from satcat.database import Database
 from satcat.downloads import queue, slots
 from satcat.downloads.identity import is_dead, worker_name
 from satcat.downloads.job import Fetcher, Job
-from satcat.downloads.policy import Verdict, judge
-from satcat.errors import CatalogueError, LostClaimError, SourceUnavailableError, TransferError
+from satcat.downloads.policy import Verdict, is_outage, judge
+from satcat.errors import CatalogueError, LostClaimError, NoTokenError, TransferError
 from satcat.products import SatelliteImage
 
 logger = logging.getLogger("satcat")
@@ -31,6 +31,7 @@ logger = logging.getLogger("satcat")
 #: So many failures in a row to reach the source, with no success between, mean that it is down.
 _OUTAGE = 4
 _LONGEST_PAUSE = 600.0  # seconds, of a run that follows while the source is down
+_MOST_DOUBLINGS = 20  # of a pause; an outage of days would otherwise leave the range of numbers
 _GRACE = 0.8  # seconds that threads have to stop; one that waits for bytes is then left behind
 _GIVEN_BACK = Verdict("queued", counts=False)
 
@@ -289,8 +290,8 @@ class _Run:
         self._count(job, outcome)
         if verdict.ends_run or (outage and not self.follow):
             self._end(error)
-        pause = self.timing.poll * 2.0**self.outages if outage else verdict.pause
-        self.ended.wait(min(pause, _LONGEST_PAUSE))
+        pause = self.timing.poll * 2.0 ** min(self.outages, _MOST_DOUBLINGS) if outage else 0.0
+        self.ended.wait(min(max(pause, verdict.pause), _LONGEST_PAUSE))
         return outcome
 
     def _leave(self, job: Job) -> str:
@@ -330,7 +331,10 @@ class _Run:
 
     def _note_outage(self, error: Exception) -> bool:
         with self.lock:
-            self.outages = self.outages + 1 if isinstance(error, SourceUnavailableError) else 0
+            if isinstance(error, NoTokenError):  # nobody will fare better
+                self.outages = max(self.outages + 1, _OUTAGE)
+            else:
+                self.outages = self.outages + 1 if is_outage(error) else 0
             return self.outages >= _OUTAGE
 
     def _beat(self) -> None:

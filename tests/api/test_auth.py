@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from satcat.api.auth import Credentials, TokenProvider, credentials_from_environment
 from satcat.api.http import HttpClient, Retries
 from satcat.api.odata import ODataAPI
-from satcat.errors import CredentialsError, MalformedResponseError, SourceUnavailableError
+from satcat.errors import CredentialsError, NoTokenError
 from satcat.sandbox import Sandbox
 
 HOST = "identity.dataspace.copernicus.eu"
@@ -130,13 +131,18 @@ def test_a_busy_token_endpoint_is_asked_again(sandbox: Sandbox, http: HttpClient
     sandbox.faults.next("status", n=2, status=503, match="/token")
     assert TokenProvider(http, sandbox.token_url, "someone", "good").token()
     sandbox.faults.next("reset", match="/token")
-    with pytest.raises(SourceUnavailableError):
+    with pytest.raises(NoTokenError):
         TokenProvider(http, sandbox.token_url, "someone", "good").token()
 
 
-def test_an_answer_without_a_token_is_malformed(sandbox: Sandbox, http: HttpClient) -> None:
-    sandbox.faults.next("html", n=9, match="/token")
-    with pytest.raises(MalformedResponseError):
+@pytest.mark.parametrize(
+    ("kind", "options"), [("html", {}), ("redirect", {}), ("status", {"status": 404})]
+)
+def test_an_answer_without_a_token_is_no_products_fault(
+    sandbox: Sandbox, http: HttpClient, kind: Any, options: dict[str, Any]
+) -> None:
+    sandbox.faults.next(kind, n=9, match="/token", **options)
+    with pytest.raises(NoTokenError, match="no token"):
         TokenProvider(http, sandbox.token_url, "someone", "good").token()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from satcat.downloads.policy import MOST_ATTEMPTS, Verdict, judge
+from satcat.downloads.policy import MOST_ATTEMPTS, Verdict, is_outage, judge
 from satcat.errors import (
     CatalogueError,
     ChecksumMismatchError,
@@ -42,7 +42,7 @@ def test_some_errors_are_final(error: Exception, status: str) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        TruncatedError("x", 2, 1), SourceUnavailableError("x", "503"), MalformedResponseError("x", "html"),
+        TruncatedError("x", 2, 1), SourceUnavailableError("x", "500", 500), MalformedResponseError("x", "html"),
         NameTakenError("x"), TransferError("input/output error"), PermissionError(13, "Permission denied"),
     ],
 )  # fmt: skip
@@ -52,6 +52,21 @@ def test_others_are_tried_again_ever_later_and_at_last_given_up(error: Exception
     waits = [v.wait for v in verdicts[:-1]]
     assert waits == sorted(set(waits)) and waits[0] > 0
     assert all(v.counts and not v.ends_run for v in verdicts)
+
+
+@pytest.mark.parametrize(
+    "error", [SourceUnavailableError("x", "refused"), SourceUnavailableError("x", "503", 503)]
+)
+def test_a_source_that_is_down_blames_no_product_however_often(error: Exception) -> None:
+    verdict = judge(error, 999)
+    assert (verdict.status, verdict.counts) == ("queued", False)
+    assert verdict.wait > 0
+    assert is_outage(error)
+
+
+def test_a_429_is_no_outage_and_a_503_that_says_when_is_one() -> None:
+    assert not is_outage(RateLimitedError("x", 1.0))
+    assert is_outage(RateLimitedError("x", 1.0, down=True))
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(7.0, 7.0), (None, 10.0), (1e9, 3600.0), (-5.0, 0.0)])

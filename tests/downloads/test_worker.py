@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from blake3 import blake3
 
 from satcat.api.filenames import part_name
+from satcat.api.http import HttpClient, Retries
 from satcat.api.odata import ODataAPI
 from satcat.api.transfer import check_file, read
 from satcat.database import Database
@@ -23,7 +24,8 @@ from satcat.downloads.worker import DownloadReport
 from satcat.errors import (
     CredentialsError,
     DiskFullError,
-    SourceUnavailableError,
+    NoTokenError,
+    SourceError,
     TransferError,
 )
 from satcat.models import account_slots, download_attempts, downloads, products
@@ -335,15 +337,34 @@ def test_single_files_are_refused_clearly(
     assert "only whole products" in row(one).error
 
 
-def test_a_source_that_is_down_ends_the_run(
-    publish: Publish, run: Run, row: Look, sandbox: Sandbox
+@pytest.mark.parametrize("options", [{"status": 503}, {"status": 503, "retry_after": 0}])
+def test_a_source_that_is_down_ends_the_run_and_blames_no_product(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox, options: dict[str, int]
 ) -> None:
     ids = publish(12)
-    sandbox.faults.next("status", n=999, status=503, match="$value")
-    with pytest.raises(SourceUnavailableError):
+    sandbox.faults.next("status", n=999, match="$value", **options)
+    with pytest.raises(SourceError) as caught:
         run()
-    assert {row(i).status for i in ids} == {"queued"}
-    assert sum(row(i).attempts for i in ids) < 10
+    assert caught.value.exit_code == 4
+    assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
+
+
+def test_without_a_token_the_run_ends_and_blames_no_product(
+    publish: Publish, database: Database, row: Look, sandbox: Sandbox, out: Path
+) -> None:
+    ids = publish(3)
+    sandbox.faults.next("html", n=999, match="/token")
+    there = sandbox.environment
+    impatient = ODataAPI(
+        "sandbox", "sandbox", catalogue_url=there["CDSE_CATALOGUE_URL"],
+        download_url=there["CDSE_DOWNLOAD_URL"], token_url=there["CDSE_TOKEN_URL"],
+        http=HttpClient(retries=Retries(attempts=2, first_wait=0.01)),
+    )  # fmt: skip
+    with pytest.raises(NoTokenError):
+        worker.run(database, impatient, out)
+    impatient.close()
+    assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
+    assert len(sandbox.log.matching("/token")) <= 8
 
 
 def test_a_full_disk_stops_cleanly_and_the_bytes_are_kept(

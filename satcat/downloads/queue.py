@@ -21,6 +21,7 @@ from satcat.models import Instant, download_attempts, downloads, products, utc_n
 
 #: A worker that is silent for so long has lost its claims.
 LEASE = timedelta(seconds=60)
+_FAR = timedelta(days=1)  # longer than any lease or wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ def clock(connection: Connection) -> datetime:
     """The database's clock, which all workers share."""
     now: datetime = connection.execute(sa.select(sa.type_coerce(utc_now(), Instant))).scalar_one()
     return now
+
+
+def is_over(until: ColumnElement[datetime | None], now: datetime) -> ColumnElement[bool]:
+    """A lease or a wait has run out; so has one that ends too far ahead, for then a clock has been set back."""
+    return sa.or_(until.is_(None), until <= now, until > now + _FAR)
 
 
 def claim(
@@ -199,7 +205,7 @@ def reap(connection: Connection, is_dead: Callable[[str], bool]) -> int:
 
 def _abandoned(now: datetime, source: str) -> ColumnElement[str]:
     """The row whose worker has been silent for longest."""
-    silent = sa.or_(downloads.c.lease_until.is_(None), downloads.c.lease_until < now)
+    silent = is_over(downloads.c.lease_until, now)
     return (
         sa.select(downloads.c.product_id)
         .where(downloads.c.status == "running", silent, _of(source))
@@ -214,7 +220,7 @@ def _next(now: datetime, source: str) -> ColumnElement[str]:
     """The queued row that is due. Two steps, each walking the index: one sort of a long queue would be slow."""
     due = sa.and_(
         downloads.c.status == "queued",
-        sa.or_(downloads.c.not_before.is_(None), downloads.c.not_before <= now),
+        is_over(downloads.c.not_before, now),
         _of(source),
     )
     highest = (

@@ -14,7 +14,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from satcat.downloads.queue import LEASE, clock
+from satcat.downloads.queue import LEASE, clock, is_over
 from satcat.models import account_slots
 
 #: CDSE refuses a fifth download of one account.
@@ -41,7 +41,7 @@ def acquire(
     """Take a free slot, or one whose holder is silent; None if all are taken."""
     now = clock(connection)
     _make_rows(connection, account)
-    silent = sa.or_(account_slots.c.lease_until.is_(None), account_slots.c.lease_until < now)
+    silent = is_over(account_slots.c.lease_until, now)
     free = (
         sa.select(account_slots.c.slot)
         .where(account_slots.c.account == account, account_slots.c.slot < MOST, silent)

@@ -171,6 +171,28 @@ def test_rows_that_wait_are_left_alone_until_then(
     assert claim(database) is not None
 
 
+def test_a_clock_that_is_set_back_blocks_nothing(
+    database: Database, queued: Callable[..., list[str]]
+) -> None:
+    waiting, held = queued(2)
+    assert claim(database, "elsewhere") is not None
+    with database.write() as connection:
+        taken = [slots.acquire(connection, "a", "elsewhere") for _ in range(4)]
+        for table in ("downloads", "account_slots"):
+            connection.execute(
+                sa.text(f"UPDATE {table} SET lease_until = '2099-01-01T00:00:00.000000Z'")
+            )
+        connection.execute(
+            sa.text(
+                "UPDATE downloads SET not_before = '2099-01-01T00:00:00.000000Z' WHERE status = 'queued'"
+            )
+        )
+    assert {claimed.product_id for _ in range(2) if (claimed := claim(database))} == {waiting, held}
+    assert claim(database) is None
+    with database.write() as connection:
+        assert slots.acquire(connection, "a", "here") is not None and all(taken)
+
+
 def test_what_a_killed_worker_began_comes_before_higher_priorities(
     database: Database, queued: Callable[..., list[str]]
 ) -> None:

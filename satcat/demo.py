@@ -158,5 +158,5 @@ def _farewell(folder: Path, port: str) -> Iterator[str]:
     yield 'sqlite3 satcat.db "SELECT * FROM tile_coverage"'
     yield "# The same source again, at the same port (it has forgotten the deletion); `satcat sync` needs its export lines:"
     yield f"satcat sandbox --port {port}"
-    yield "# And for real, with no account needed before `satcat download`:"
-    yield f"satcat sync --collection SENTINEL-2 --level L2A --tile 30TWM {_SUMMER}"
+    yield "# And for real, in another folder, with no account needed before `satcat download`:"
+    yield f"cd - && satcat sync --collection SENTINEL-2 --level L2A --tile 30TWM {_SUMMER}"

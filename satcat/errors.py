@@ -7,7 +7,7 @@
         CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
-        SourceUnavailableError*, RateLimitedError*, MalformedResponseError*, StaleResponseError*
+        SourceUnavailableError*, NoTokenError, RateLimitedError*, MalformedResponseError*, StaleResponseError*
         RequestRejectedError        1  the source understood, and refused
         ListingTooDenseError        6  more products in one instant than the source can list
       CredentialsError              5  credentials missing or refused
@@ -147,7 +147,7 @@ class NoTokenError(SourceUnavailableError):
     retryable = False  # the endpoint has been asked again and again
 
     def __str__(self) -> str:
-        return f"no token: {self.why}"
+        return f"no token from {self.where}: {self.why}"
 
 
 class RateLimitedError(SourceError):

@@ -273,8 +273,9 @@ def test_a_gateways_404_is_not_the_end_of_a_product(sandbox: Sandbox, api: OData
 
 @pytest.mark.parametrize("id", ["", "a/b", "../Products", "a b", "x" * 200])
 def test_what_is_no_id_never_reaches_a_url(api: ODataAPI, id: str) -> None:
+    assert dict(api.get([id], "SENTINEL-2")) == {id: None}
     with pytest.raises(FilterError):
-        dict(api.get([id], "SENTINEL-2"))
+        api.download(id, "never")
     assert api.requests_sent == 0
 
 
@@ -413,10 +414,16 @@ def test_a_catalogue_that_is_down_is_unavailable(sandbox: Sandbox, api: ODataAPI
         api.search(S2)
 
 
-def test_a_refusal_gives_the_services_reason(api: ODataAPI) -> None:
+def test_what_the_service_calls_no_id_is_no_product_of_it(api: ODataAPI) -> None:
     unknown = "00000000-0000-4000-8000-00000000000g"
+    assert dict(api.get([unknown], "SENTINEL-2")) == {unknown: None}
+
+
+def test_a_refusal_gives_the_services_reason(sandbox: Sandbox, api: ODataAPI) -> None:
+    [known] = sandbox.catalogue.publish_random(1)
+    sandbox.faults.next("status", status=422, match=f"Products({known})")
     with pytest.raises(RequestRejectedError) as caught:
-        dict(api.get([unknown], "SENTINEL-2"))
+        dict(api.get([known], "SENTINEL-2"))
     assert caught.value.status == 422
 
 

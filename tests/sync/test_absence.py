@@ -161,3 +161,19 @@ def test_a_product_without_a_readable_publication_date_is_not_taken_for_missing(
     sandbox.log.clear()
     assert sync(database, api).exit_code == 0
     assert not [r for r in sandbox.log if odd in r.path]
+
+
+def test_products_that_are_listed_and_cannot_be_had_make_their_window_a_mismatch(
+    database, sandbox, api
+):
+    fill(sandbox, 30)
+    sync(database, api, ALL)
+    sandbox.clock.advance(3 * 3600)
+    with database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM products")
+    walked = lambda r: "$expand" in r.query and "ContentDate" in r.query["$orderby"]  # noqa: E731
+    sandbox.faults.next("short", rows=10, next_link=False, match=walked)
+    assert sync(database, api).exit_code == 6
+    assert statuses(database) == ["mismatch"]
+    assert sync(database, api).exit_code == 0
+    assert mirrored(database) == truth(sandbox)

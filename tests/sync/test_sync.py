@@ -355,6 +355,7 @@ def test_a_product_that_moves_into_another_scope_leaves_the_first(database, sand
     later = "2024-07-15T00:00:00Z"
     sandbox.catalogue.modify(ids[0], sensing_start=later, sensing_end=later)
     sandbox.clock.advance(60)
+    sync(database, api, scope="july")
     assert sync(database, api).exit_code == 0
     with database.read() as connection:
         june, other = scopes.listing(connection)

@@ -64,12 +64,25 @@ def parse_json(where: str, body: bytes) -> Any:
         MalformedResponseError: it is cut off, HTML, nested too deeply, or anything else.
     """
     try:
-        return json.loads(body)
+        return _parsed(body)
     except ValueError:
         kind = "HTML" if body.lstrip()[:1] == b"<" else "no valid JSON"
         raise MalformedResponseError(where, f"{kind} of {len(body)} bytes") from None
     except RecursionError:
         raise MalformedResponseError(where, "JSON nested too deeply") from None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError:
+        raise
+    except (
+        ValueError
+    ):  # a number with more digits than Python reads: it stays text, and spoils no other record
+        return json.loads(
+            body, parse_int=lambda digits: int(digits) if len(digits) < 20 else digits
+        )
 
 
 def error_of(

@@ -65,6 +65,11 @@ class Walk:
         """Everything listed so far."""
         return self.settled + Tally.of(self.open)
 
+    @property
+    def proven(self) -> bool:
+        """Whether the first count proves the walk; one answer that all is empty is not believed, it fits itself."""
+        return bool(self.counted) and self.listed.count == self.counted and not self.nameless
+
 
 class Walker:
     """Walks the windows of one scope that are not complete."""
@@ -175,7 +180,7 @@ class Walker:
             )
             scope_id, slice_ = self._job.scope.id, walk.window.slice
             rejects.keep(connection, scope_id, slice_, "window", page, at, since)
-            if page.last and walk.listed.count == walk.counted and not walk.nameless:
+            if page.last and walk.proven:
                 self._complete(connection, walk)
             elif walk.position is not None:
                 windows.reach(connection, walk.window, walk.position, walk.settled)
@@ -191,7 +196,7 @@ class Walker:
     def _end(self, walk: Walk, fetchers: Fetchers[Window, Page[SatelliteImage]]) -> None:
         """Settle a walk that its first count did not prove: count again, walk again, at last say so."""
         del self._walks[walk.window.id]
-        if walk.listed.count == walk.counted and not walk.nameless:
+        if walk.proven:
             return
         filters = self._job.scope.slices[walk.window.slice]
         counted = self._job.api.count(

@@ -81,6 +81,21 @@ def test_each_scope_gets_its_turn_when_one_cannot_be_reached(database, sandbox, 
     assert new in mirrored(database)
 
 
+def test_one_empty_answer_is_not_believed(database, sandbox, api):
+    """No rows, counted 0: such an answer fits itself, so it takes a second one that says the same."""
+    fill(sandbox, 5)
+    sandbox.faults.next("empty", match="$expand")
+    assert sync(database, api, ALL, options=SyncOptions(recheck=0)).exit_code == 0
+    assert mirrored(database) == truth(sandbox)
+
+
+def test_a_window_that_is_empty_is_complete(database, sandbox, api):
+    assert sync(database, api, ALL).exit_code == 0
+    sandbox.log.clear()
+    assert sync(database, api).exit_code == 0
+    assert len(sandbox.log) <= 10
+
+
 def test_a_date_in_the_future_moves_no_cursor_beyond_what_was_seen(database, sandbox):
     """One front machine has a wrong clock; what is published next day is followed all the same."""
     fill(sandbox, 5)

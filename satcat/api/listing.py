@@ -27,6 +27,7 @@ PAGE_SIZE = 1000
 MAX_SKIP = 10_000
 _RESTARTS = 5
 _LEAST_TIED = 2  # pages inside one instant overlap by a row
+_LEADS_NOWHERE = "a page that says there is more, and leads nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,6 @@ class Request:
     instants: tuple[tuple[str, datetime], ...] = ()
     skip: int = 0
     count: bool = False
-
-    @property
-    def tied(self) -> datetime | None:
-        """The one instant of the key that all rows have, if there is one."""
-        return dict(self.instants).get(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +90,7 @@ def check(request: Request, batch: Batch[RowT], where: str) -> None:
     Raises:
         MalformedResponseError: rows out of order or outside the interval, or a page that leads nowhere.
     """
-    keys, tied = batch.keys, request.tied
-    interval = Interval(tied, tied + times.MICROSECOND) if tied else request.interval
+    keys, interval = batch.keys, request.interval
     if any(later < earlier for earlier, later in pairwise(keys)):
         raise MalformedResponseError(where, f"rows out of order by {request.key}")
     ids = [entry.identity for entry in batch.entries if not isinstance(entry.row, Reject)]
@@ -103,8 +98,8 @@ def check(request: Request, batch: Batch[RowT], where: str) -> None:
         raise MalformedResponseError(where, "a row twice in one page")
     if keys and (keys[0] not in interval or keys[-1] not in interval):
         raise MalformedResponseError(where, f"rows outside of {interval}, which was asked for")
-    if batch.more and (not keys or (tied and len(batch.entries) < _LEAST_TIED)):
-        raise MalformedResponseError(where, "a page that says there is more, and leads nowhere")
+    if batch.more and not keys:
+        raise MalformedResponseError(where, _LEADS_NOWHERE)
 
 
 class Walk(Generic[RowT]):
@@ -158,48 +153,59 @@ class Walk(Generic[RowT]):
             if not batch.more:
                 return
             first, after = batch.keys[0], batch.keys[-1]
-            if first == after:  # wholly one instant: get through it, then go on behind it
-                tie = Request(request.key, instants=(*request.instants, (request.key, first)))
-                yield from self._instant(tie, batch if len(batch.entries) >= _LEAST_TIED else None)
-                after += times.MICROSECOND
+            if first == after:  # wholly one instant: get through it, and go on behind it
+                tie = replace(request, interval=Interval(first, end), count=False)
+                behind = yield from self._instant(tie, first, batch)
+                if behind is None:
+                    return
+                after = behind
             if end is not None and after >= end:
                 return
             request = replace(request, interval=Interval(after, end), count=False)
 
-    def _instant(self, request: Request, batch: Batch[RowT] | None) -> Iterator[Page[RowT]]:
-        """List the rows of one instant; `batch` is its first page, if that has been given already."""
+    def _instant(
+        self, request: Request, instant: datetime, first: Batch[RowT]
+    ) -> Generator[Page[RowT], None, datetime | None]:
+        """List the rows of the instant with which a listing begins; `first` is its first page, given already.
+
+        Returns from where to go on; None if the listing's end was seen.
+        """
+        batch: Batch[RowT] | None = first if len(first.entries) >= _LEAST_TIED else None
         for _ in range(_RESTARTS):
-            if (yield from self._skip_through(request, batch)):
-                return
+            through, behind = yield from self._skip_through(request, instant, batch)
+            if through:
+                return behind
             batch = None
-        moment = times.to_text(request.instants[0][1])
+        moment = times.to_text(instant)
         raise MalformedResponseError(self._where, f"the rows of {moment} shift again and again")
 
     def _skip_through(
-        self, request: Request, batch: Batch[RowT] | None
-    ) -> Generator[Page[RowT], None, bool]:
-        """List the rows of one instant page by page; False if they shifted meanwhile."""
+        self, request: Request, instant: datetime, batch: Batch[RowT] | None
+    ) -> Generator[Page[RowT], None, tuple[bool, datetime | None]]:
+        """List the rows of one instant page by page: whether that was possible, and as `_instant` returns."""
         skip = 0
         if batch is None:
             batch = self._fetch(request)
             yield self._page(request, batch)
-        while batch.more:
+        while batch.more and batch.keys[-1] == instant:
+            if len(batch.entries) < _LEAST_TIED:
+                raise MalformedResponseError(self._where, _LEADS_NOWHERE)
             anchor = batch.entries[-1].identity
             skip += len(batch.entries) - 1
             if skip > self._max_skip:
-                yield from self._cut(request)
-                return True
+                yield from self._cut(request, instant)
+                return True, instant + times.MICROSECOND
             batch = self._fetch(replace(request, skip=skip))
             if not batch.entries or batch.entries[0].identity != anchor:
-                return False
+                return False, None
             yield self._page(request, batch)
-        return True
+        return True, batch.keys[-1] if batch.more else None
 
-    def _cut(self, request: Request) -> Iterator[Page[RowT]]:
+    def _cut(self, request: Request, instant: datetime) -> Iterator[Page[RowT]]:
         """List the rows of one instant by the other date."""
-        if len(request.instants) > 1:
+        if request.instants:
             raise ListingTooDenseError(times.to_text(request.instants[0][1]), self._max_skip)
-        yield from self._by_key(Request(self._other, instants=request.instants))
+        yield from self._by_key(Request(self._other, instants=((request.key, instant),)))
 
     def _page(self, request: Request, batch: Batch[RowT]) -> Page[RowT]:
         outer = not request.instants

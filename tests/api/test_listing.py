@@ -136,8 +136,27 @@ def test_what_is_before_the_position_has_been_listed(content: dict[str, tuple[in
 def test_one_instant_that_fills_pages_is_skipped_through_with_overlap() -> None:
     server = Server({f"{n:02d}": (5, n) for n in range(13)})
     assert server.ids() == [f"{n:02d}" for n in range(13)]
-    assert [request.skip for request in server.requests] == [0, 3, 6, 9, 12, 0]
-    assert server.requests[-1].interval.start == at(5) + timedelta(microseconds=1)
+    assert [request.skip for request in server.requests] == [0, 3, 6, 9, 12]
+    assert server.requests[-1].interval.start == at(5)
+
+
+def test_what_follows_an_instant_that_filled_pages_comes_with_its_last_page() -> None:
+    """No request is spent on finding out that the instant is over."""
+    server = Server(
+        {f"{n:02d}": (5, n) for n in range(9)} | {f"later{n}": (6, n) for n in range(3)}
+    )
+    assert len(server.ids()) == 12
+    assert [request.skip for request in server.requests] == [0, 3, 6, 0]
+    assert server.requests[-1].interval.start == at(6)
+
+
+def test_a_page_of_one_row_that_says_there_is_more_of_its_instant_leads_nowhere() -> None:
+    walk = Walk(
+        lambda _: Batch([Entry("a", at(1), "a")], more=True),
+        "here", key="sensed", other="published", interval=Interval(),
+    )  # fmt: skip
+    with pytest.raises(MalformedResponseError, match="leads nowhere"):
+        list(walk.pages())
 
 
 def test_an_instant_too_dense_to_skip_through_is_cut_by_the_other_date() -> None:
@@ -203,18 +222,8 @@ def entry(id: str, second: int | None) -> Entry[str]:
         (Request("sensed"), Batch([entry("a", 1), entry("a", 1)], more=False), "twice"),
         (Request("sensed", Interval(at(2), at(4))), Batch([entry("a", 1)], more=False), "outside"),
         (Request("sensed", Interval(at(2), at(4))), Batch([entry("a", 4)], more=False), "outside"),
-        (
-            Request("sensed", instants=(("sensed", at(2)),)),
-            Batch([entry("a", 3)], more=False),
-            "outside",
-        ),
         (Request("sensed"), Batch([], more=True), "leads nowhere"),
         (Request("sensed"), Batch([entry("a", None)], more=True), "leads nowhere"),
-        (
-            Request("sensed", instants=(("sensed", at(2)),)),
-            Batch([entry("a", 2)], more=True),
-            "leads nowhere",
-        ),
     ],
 )
 def test_a_page_that_cannot_be_true_is_refused(
@@ -235,7 +244,7 @@ def test_a_record_that_is_no_row_comes_as_a_reject_once() -> None:
     answers = iter([
         Batch([Entry("r", None, reject), Entry("a", at(1), "a")], more=True),
         Batch([Entry("r", None, reject), Entry("a", at(1), "a"), Entry("b", at(2), "b")], more=False),
-        Batch([Entry("a", at(1), "a")], more=False), Batch([Entry("b", at(2), "b")], more=False),
+        Batch([Entry("r", None, reject), Entry("a", at(1), "a"), Entry("b", at(2), "b")], more=False),
     ])  # fmt: skip
     walk = Walk(
         lambda request: next(answers), "here", key="sensed", other="published", interval=Interval()

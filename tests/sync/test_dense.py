@@ -38,8 +38,11 @@ def test_five_thousand_products_with_one_publication_and_one_sensing_start(datab
     assert sync(database, api, ALL).exit_code == 0
     assert mirrored(database) == truth(sandbox)
     assert len(mirrored(database)) == 5000
+    check_polite(sandbox)
     sandbox.clock.advance(60)
+    sandbox.log.clear()
     assert sync(database, api).exit_code == 0
+    assert len(sandbox.log) <= 10
     check_polite(sandbox)
 
 

@@ -34,7 +34,6 @@ from satcat.times import Interval
 
 logger = logging.getLogger("satcat")
 
-_PAGE = 1000  # rows a request
 _SECONDS_A_REQUEST = 3.0  # that a full page takes, about; for plans
 
 
@@ -83,7 +82,9 @@ def plan(api: SatelliteAPI, filters: SearchFilters) -> Plan:
     scopes.check(filters, api)
     counts = [api.count(part, filters.interval) for part in api.slices(filters.within(Interval()))]
     cut = [-(-count // windows.AIM) if count > windows.MOST else 1 for count in counts]
-    pages = sum(max(parts, -(-count // _PAGE)) for count, parts in zip(counts, cut, strict=True))
+    pages = sum(
+        max(parts, windows.requests_for(count)) for count, parts in zip(counts, cut, strict=True)
+    )
     cutting = sum(3 for parts in cut if parts > 1)
     requests = pages + cutting + len(counts) * len(cursors.FEEDS) + 1
     return Plan(sum(counts), sum(cut), requests, requests * _SECONDS_A_REQUEST)
@@ -222,7 +223,7 @@ def _recheck(job: Job, mender: Mender, walker: Walker) -> None:
         oldest = [w for w in windows.oldest(connection, job.scope) if w.id not in walker.proven]
     limit = job.api.requests_sent + job.options.recheck
     for n, window in enumerate(oldest):
-        needed = max(1, -(-(window.counted or 0) // _PAGE))
+        needed = windows.requests_for(window.counted or 0)
         if n and job.api.requests_sent + needed > limit:
             return
         parts = _cut_outgrown(job, window)

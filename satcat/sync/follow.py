@@ -126,9 +126,8 @@ class Follower:
             store.note_deletions(connection, unheld, self._job.scope.collection, at)
         if doubtful:
             self._mender.fetch(doubtful, slice_)
-            with (
-                self._job.database.write() as connection
-            ):  # what is gone is now known to be deleted
+            with self._job.database.write() as connection:
+                # what is gone is now known to be deleted
                 still = store.held(connection, doubtful)
                 gone = [word[i] for i in doubtful if i not in still]
                 store.note_deletions(connection, gone, self._job.scope.collection, at)

@@ -15,8 +15,6 @@ from satcat.sync.absence import Differences, Listing
 from satcat.sync.job import Job
 from satcat.sync.scopes import Scope
 
-_PAGE = 1000  # rows a request
-
 
 class Mender:
     """Mends one scope."""
@@ -51,7 +49,7 @@ class Mender:
         They are written whatever their content hash says: as they are held, they differ. Returns those that could not
         be had so.
         """
-        if len(ids) <= -(-len(listing.ids) // _PAGE):
+        if len(ids) <= windows.requests_for(len(listing.ids)):
             return self.fetch(ids, listing.window.slice, force=True)
         return self._list_again(listing, set(ids))
 

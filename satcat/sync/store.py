@@ -31,6 +31,10 @@ from satcat.products import SOURCE_COLUMNS, SatelliteImage
 #: Rows that one statement names; SQLite binds at most 32,766 values.
 _CHUNK = 1000
 
+#: A product that no scope lists, and one that no download refers to.
+_UNLISTED = ~sa.exists().where(scope_products.c.pk == products.c.pk)
+_UNWANTED = ~sa.exists().where(downloads.c.product_id == products.c.id)
+
 
 class Stored(NamedTuple):
     """How many of the rows given were new, different, or as they were held."""
@@ -298,9 +302,7 @@ def unlink(connection: Connection, product_id: str, scope_id: int, slice_: int) 
 
 def drop_unlisted(connection: Connection, pks: Sequence[int] | None = None) -> int:
     """Delete products (of these keys; None: any) that are in no scope and that no download refers to."""
-    unlisted = ~sa.exists().where(scope_products.c.pk == products.c.pk)
-    unwanted = ~sa.exists().where(downloads.c.product_id == products.c.id)
-    gone = sa.delete(products).where(unlisted, unwanted)
+    gone = sa.delete(products).where(_UNLISTED, _UNWANTED)
     if pks is None:
         return connection.execute(gone).rowcount
     return sum(
@@ -310,18 +312,15 @@ def drop_unlisted(connection: Connection, pks: Sequence[int] | None = None) -> i
 
 def kept_for_downloads(connection: Connection, source: str) -> list[tuple[str, str]]:
     """Ids and collections of the source's products that are in no scope."""
-    unlisted = ~sa.exists().where(scope_products.c.pk == products.c.pk)
     query = sa.select(products.c.id, products.c.collection).where(
-        unlisted, products.c.source == source
+        _UNLISTED, products.c.source == source
     )
     return [(row.id, row.collection) for row in connection.execute(query)]
 
 
 def strangers(connection: Connection) -> list[str]:
     """Ids of products that are in no scope and that no download refers to."""
-    unlisted = ~sa.exists().where(scope_products.c.pk == products.c.pk)
-    unwanted = ~sa.exists().where(downloads.c.product_id == products.c.id)
-    return list(connection.scalars(sa.select(products.c.id).where(unlisted, unwanted)))
+    return list(connection.scalars(sa.select(products.c.id).where(_UNLISTED, _UNWANTED)))
 
 
 def drop_both(connection: Connection) -> None:

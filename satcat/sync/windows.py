@@ -24,6 +24,7 @@ from satcat.times import Interval
 AIM = 3000  # rows a window
 MOST = 5000  # rows; above, a window is cut
 WALKS = 3  # of one window in one run, before a count that does not fit is believed
+_PAGE = 1000  # rows a request
 _PARTS = 1000  # that one window is cut into at most
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -179,6 +180,11 @@ def replace(
     ]
     made = connection.execute(sa.insert(sync_windows).returning(sync_windows), rows)
     return sorted((_window(row) for row in made), key=lambda part: part.id)
+
+
+def requests_for(rows: int) -> int:
+    """How many requests list so many rows, at the least."""
+    return max(1, math.ceil(rows / _PAGE))
 
 
 def cut(interval: Interval, held: Interval, counted: int) -> list[Interval]:

@@ -6,7 +6,7 @@ for the network, through the source that they are given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
@@ -111,11 +111,17 @@ class Catalogue:
         with self.database.read() as connection:
             return status.status(connection)
 
-    def sql(self, statement: str) -> Rows:
-        """The rows of one reading SQL statement; see `readonly.query`."""
+    def sql(
+        self,
+        statement: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> Rows:
+        """The rows of one reading SQL statement; `params` are values for its `:name`s. See `readonly.query`."""
         from satcat import readonly
 
-        return readonly.query(self.database.path, statement)
+        return readonly.query(self.database.path, statement, params, seconds=seconds)
 
     # Asking for downloads, which needs none either
 

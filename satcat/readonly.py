@@ -6,8 +6,10 @@ neither attach another file nor change a setting.
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -32,20 +34,34 @@ _SETTINGS = {
     "user_version",
 }
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_MISSING = re.compile(r"did not supply a value for binding (?:parameter )?:?(\w+)")
+_STEPS = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
 class Rows:
     """The rows of a statement, read as they are asked for. A context manager; reading to the end closes it too."""
 
-    def __init__(self, path: Path, statement: str) -> None:
+    def __init__(
+        self, path: Path, statement: str, params: Mapping[str, Any], seconds: float | None
+    ) -> None:
         self._path = path
+        self._seconds = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
         self._connection = _open(path)
+        given = _Params(params)
         try:
             _prepare(self._connection)
-            cursor = self._connection.execute(statement)
-        except (sqlite3.Error, ValueError) as error:
+            if self._deadline is not None:
+                self._connection.set_progress_handler(self._is_late, _STEPS)
+            cursor = self._connection.execute(statement, given)
+        except (sqlite3.Error, ValueError, OverflowError) as error:
             self.close()
-            raise _named(path, error) from None
+            raise self._named(error) from None
+        if unused := given.unused:
+            self.close()
+            raise FilterError(
+                f"the SQL has no parameter :{unused[0]}: write it so, or leave its value out"
+            )
         if cursor.description is None:
             self.close()
             raise FilterError("the SQL is no statement that gives rows: write a SELECT")
@@ -70,18 +86,57 @@ class Rows:
             for row in cursor:  # noqa: UP028 - `yield from` would close the cursor, maybe after its connection
                 yield row
         except sqlite3.Error as error:
-            raise _named(self._path, error) from None
+            raise self._named(error) from None
         finally:
             self.close()
 
+    def _is_late(self) -> bool:
+        """Tell SQLite whether to break off."""
+        return self._deadline is not None and time.monotonic() > self._deadline
 
-def query(path: Path, statement: str) -> Rows:
+    def _named(self, error: Exception) -> SatcatError | KeyboardInterrupt:
+        if is_interrupt(error) and self._is_late():
+            return SatcatError(
+                f"the SQL took longer than {self._seconds:g} s: narrow it, or allow more time"
+            )
+        return _named(self._path, error)
+
+
+class _Params(dict[str, Any]):
+    """Values for a statement's `:name`s; knows which of them it asked for."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self._asked.add(name)
+        return super().__getitem__(name)
+
+    @property
+    def unused(self) -> list[str]:
+        return [name for name in self if name not in self._asked]
+
+
+def query(
+    path: Path,
+    statement: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    seconds: float | None = None,
+) -> Rows:
     """Run one reading statement.
 
+    Args:
+        params: values for its `:name`s. They are bound, never pasted into the text.
+        seconds: break off when it has not given its last row by then; None: never.
+
     Raises:
-        FilterError: the statement is wrong, is more than one, or would do more than read; SQLite says what.
+        FilterError: the statement is wrong, is more than one, or would do more than read; SQLite says what. Or it lacks
+            a value, or has no place for one.
+        SatcatError: it took too long; also while rows are read.
     """
-    return Rows(path, statement)
+    return Rows(path, statement, params or {}, seconds)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -127,6 +182,11 @@ def _named(path: Path, error: Exception) -> SatcatError | KeyboardInterrupt:
         return KeyboardInterrupt()
     if getattr(error, "sqlite_errorname", "") in _DAMAGED:
         return CatalogueDamagedError(str(path), str(error))
+    if missing := _MISSING.search(str(error)):
+        name = missing[1]
+        return FilterError(
+            f"the SQL's parameter :{name} has no value: give one, as --param {name}=VALUE"
+        )
     if "authoriz" in str(error) or "one statement at a time" in str(error):
         return FilterError(f"the SQL is refused ({error}): give one statement that only reads")
     return FilterError(f"the SQL cannot be run: {error}")

@@ -25,6 +25,14 @@ class Page:
     public: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A report that people need, as SQL to copy and change."""
+
+    question: str
+    sql: str
+
+
 def _page(what: str, *, public: bool = True, **columns: str) -> Page:
     return Page(what, MappingProxyType(columns), public)
 
@@ -207,3 +215,64 @@ PAGES = {
         claim="grows each time that it is taken", lease_until="given up if not renewed until then",
     ),
 }  # fmt: skip
+
+EXAMPLES = (
+    Example(
+        "How many days with at most 20 % cloud did a tile have, month by month?",
+        """\
+SELECT substr(sensing_start, 1, 7) AS month, count(DISTINCT substr(sensing_start, 1, 10)) AS clear_days
+FROM products
+WHERE tile_id = '30TWM' AND product_type = 'S2MSI2A' AND cloud_cover <= 20 AND sensing_start >= '2024-01-01'
+GROUP BY month ORDER BY month""",
+    ),
+    Example(
+        "What was the longest wait for a clear day, tile by tile?",
+        """\
+WITH days AS (
+  SELECT DISTINCT tile_id, substr(sensing_start, 1, 10) AS day
+  FROM products
+  WHERE product_type = 'S2MSI2A' AND cloud_cover <= 20 AND sensing_start >= '2024-01-01' AND tile_id IS NOT NULL
+), waits AS (
+  SELECT tile_id, lag(day) OVER (PARTITION BY tile_id ORDER BY day) AS since, day AS until FROM days
+)
+SELECT tile_id, since, until, max(CAST(julianday(until) - julianday(since) AS INTEGER)) AS days
+FROM waits WHERE since IS NOT NULL
+GROUP BY tile_id ORDER BY days DESC, tile_id""",
+    ),
+    Example(
+        "Which clear products have I not downloaded yet?",
+        """\
+SELECT p.id, p.name, p.size_bytes, d.status
+FROM products AS p LEFT JOIN downloads AS d ON d.product_id = p.id
+WHERE p.tile_id = '30TWM' AND p.cloud_cover <= 20 AND p.sensing_start >= '2024-06-01'
+  AND (d.status IS NULL OR d.status <> 'done' OR d.include IS NOT NULL)
+ORDER BY p.sensing_start""",
+    ),
+    Example(
+        "Which scenes are here in several processing baselines?",
+        """\
+SELECT tile_id, product_type, substr(sensing_start, 1, 19) AS sensed, count(*) AS versions,
+  group_concat(processing_baseline, ' ') AS baselines
+FROM products
+WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL
+GROUP BY tile_id, product_type, platform, sensed HAVING count(*) > 1
+ORDER BY versions DESC, sensed DESC""",
+    ),
+    Example(
+        "How many gigabytes is each tile, and how many of them do I hold?",
+        """\
+SELECT p.tile_id, count(*) AS products, round(sum(p.size_bytes) / 1e9, 1) AS gb,
+  round(coalesce(sum(CASE WHEN d.status = 'done' THEN d.size_bytes END), 0) / 1e9, 1) AS gb_here
+FROM products AS p LEFT JOIN downloads AS d ON d.product_id = p.id
+WHERE p.tile_id IS NOT NULL
+GROUP BY p.tile_id ORDER BY gb DESC""",
+    ),
+    Example(
+        "Which files do I hold of products that the source has deleted since?",
+        """\
+SELECT t.name, t.deletion_date, t.deletion_cause, d.path
+FROM deleted_products AS t JOIN downloads AS d ON d.product_id = t.id
+WHERE d.path IS NOT NULL
+ORDER BY t.deletion_date""",
+    ),
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from satcat import readonly
-from satcat.errors import CatalogueDamagedError, FilterError
+from satcat.errors import CatalogueDamagedError, FilterError, SatcatError
 
 
 @pytest.fixture
@@ -69,6 +69,44 @@ def test_whatever_does_more_than_read_is_refused_in_one_line(path: Path, stateme
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
     assert not (path.parent / "x.db").exists()
+
+
+def test_values_are_bound_and_never_pasted(path: Path) -> None:
+    hostile = "x' OR 1=1; DROP TABLE products; --"
+    asked = "SELECT count(*) FROM products WHERE name = :name"
+    assert list(readonly.query(path, asked, {"name": hostile})) == [(0,)]
+    assert list(readonly.query(path, asked, {"name": "A"})) == [(1,)]
+    twice = "SELECT :name || :name, @n + 1"
+    assert list(readonly.query(path, twice, {"name": hostile, "n": 1})) == [(hostile * 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "params", "told"),
+    [
+        ("SELECT :tile", {}, ":tile has no value"),
+        ("SELECT :tile", None, ":tile has no value"),
+        ("SELECT :tile", {"title": 1}, ":tile has no value"),
+        ("SELECT 1", {"tile": 1}, "no parameter :tile"),
+        ("SELECT ':tile'", {"tile": 1}, "no parameter :tile"),
+        ("SELECT ?", {"tile": 1}, "has no name"),
+        ("SELECT :tile", {"tile": 2**70}, "too large"),
+    ],
+)
+def test_a_value_that_is_missing_or_has_no_place_is_named(
+    path: Path, statement: str, params: dict[str, object] | None, told: str
+) -> None:
+    with pytest.raises(FilterError, match=told):
+        readonly.query(path, statement, params)
+
+
+def test_a_statement_that_takes_too_long_is_broken_off(path: Path) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT {} FROM n"
+    with pytest.raises(SatcatError, match=r"longer than 0\.05 s"):
+        list(readonly.query(path, endless.format("max(x)"), seconds=0.05))
+    with pytest.raises(SatcatError, match=r"longer than 0\.05 s"):
+        for _ in readonly.query(path, endless.format("x"), seconds=0.05):
+            pass
+    assert list(readonly.query(path, "SELECT id FROM products", seconds=60)) == [("a",)]
 
 
 def test_an_error_in_the_midst_of_the_rows_is_told(path: Path) -> None:

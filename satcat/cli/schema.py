@@ -21,7 +21,8 @@ from satcat.errors import FilterError
 def command(table: str | None) -> None:
     """Explain the catalogue's tables and columns.
 
-    Without TABLE: all public tables, and the names of the bookkeeping ones. Needs no catalogue.
+    Without TABLE: all public tables, the names of the bookkeeping ones, and reports in SQL to copy and change. Needs no
+    catalogue.
     """
     if table is None:
         click.echo(schema.CONVENTIONS)
@@ -30,6 +31,8 @@ def command(table: str | None) -> None:
                 _print(name, page)
         inner = ", ".join(name for name, page in schema.PAGES.items() if not page.public)
         click.echo(f"\nBookkeeping, not for writing (`satcat schema NAME` explains): {inner}")
+        for example in schema.EXAMPLES:
+            click.echo(f"\n-- {example.question}\n{example.sql};")
         return
     table = table.lower()  # SQL does not mind capitals either
     if table not in schema.PAGES:

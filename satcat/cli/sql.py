@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import click
 
@@ -11,27 +13,64 @@ from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
+from satcat.errors import FilterError
 
 
 @satcat_command(
     exits=(3,),
     example="""
     satcat sql "SELECT platform, count(*) AS n, avg(cloud_cover) FROM products GROUP BY platform"
+    satcat sql "SELECT name FROM products WHERE tile_id = :tile" --param tile=30TWM -f csv
+    satcat sql - < report.sql
     """,
 )
-@click.argument("statement")
+@click.argument("statement", metavar="SQL|-")
+@click.option(
+    "--param",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A value for :NAME in the SQL, bound and never pasted; again for more.",
+)
+@click.option(
+    "--time-limit",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    help="Break off after so long.  [default: never]",
+)
 @output
-@click.pass_obj
-def command(settings: Settings, statement: str, out: Output) -> None:
+@click.pass_obj  # fmt: skip
+def command(
+    settings: Settings, statement: str, param: tuple[str, ...], time_limit: float | None, out: Output
+) -> None:  # fmt: skip
     """Run one read-only SQL statement on the catalogue.
 
-    `satcat schema` explains the tables. Writing statements are refused; to mark products by SQL, use any SQLite tool.
+    Instead of SQL, - reads it from standard input. `satcat schema` explains the tables and shows reports. A parameter's VALUE that is written as a number is one, anything
+    else is text. Writing statements are refused; to mark products by SQL, use any SQLite tool.
     """
-    with settings.open() as catalogue, catalogue.sql(statement) as result:
+    params = dict(map(_param, param))
+    if statement == "-":
+        statement = sys.stdin.read()
+    with (
+        settings.open() as catalogue,
+        catalogue.sql(statement, params, seconds=time_limit) as result,
+    ):
         place = {name: number for number, name in enumerate(_distinct(result.columns))}
         total = out.write(result.rows, list(place), get=lambda row, name: row[place[name]])
     if out.format == "table":
         settings.say(wording.count(total, "row"))
+
+
+def _param(text: str) -> tuple[str, str | float]:
+    """A parameter's name and value; 004033 is no number, for it would lose its zeros."""
+    name, equals, value = text.partition("=")
+    name = name.strip().removeprefix(":")
+    if not equals or not name.isidentifier():
+        raise FilterError(f"--param {text}: write NAME=VALUE")
+    for kind in (int, float):
+        with suppress(ValueError):
+            if str(number := kind(value)) == value:
+                return name, number
+    return name, value
 
 
 def _distinct(columns: Iterable[str]) -> Iterator[str]:

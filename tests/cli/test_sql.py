@@ -1,0 +1,70 @@
+"""`satcat sql` and `satcat schema`: people's own questions."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_sql_takes_values_that_are_bound(run: Run, mirror: Path) -> None:
+    asked = "SELECT count(*) AS n FROM products WHERE tile_id = :tile AND cloud_cover <= :cloud"
+    ran = run("sql", asked, "--param", "tile=30TWM", "--param", "cloud=100", "-f", "csv")
+    same = run("query", "--tile", "30TWM", "--cloud", "100", "-f", "ids").out.split()
+    assert same
+    assert ran.out == f"n\n{len(same)}\n"
+    ran = run("sql", asked, "--param", "tile=' OR 1=1 --", "--param", "cloud=100", "-f", "csv")
+    assert ran.out == "n\n0\n"
+    kept = run(
+        "sql",
+        "SELECT typeof(:a), typeof(:b), typeof(:c)",
+        "--param",
+        "a=004033",
+        "--param",
+        "b=-2",
+        "--param",
+        "c=0.5",
+        "-f",
+        "csv",
+    )
+    assert kept.out.splitlines()[1] == "text,integer,real"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("SELECT :tile",), "--param tile=VALUE"),
+        (("SELECT 1", "--param", "tile"), "write NAME=VALUE"),
+        (("SELECT 1", "--param", "tile=1"), "no parameter :tile"),
+        (("SELECT 1", "--time-limit", "0"), "time-limit"),
+    ],
+)
+def test_sql_names_what_is_wrong_with_its_values(
+    run: Run, mirror: Path, words: tuple[str, ...], told: str
+) -> None:
+    ran = run("sql", *words)
+    assert ran.code == 2
+    assert told in ran.err
+
+
+def test_sql_can_be_limited_in_time_and_read_from_standard_input(
+    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(endless))
+    ran = run("sql", "-", "--time-limit", "0.1")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert "longer than 0.1 s" in ran.err
+
+
+def test_schema_ends_in_reports_that_run_as_they_are_printed(run: Run, mirror: Path) -> None:
+    printed = run("schema").out
+    reports = re.findall(r"^-- .+\?\n((?:.+\n)+)", printed, re.MULTILINE)
+    assert len(reports) >= 5
+    for report in reports:
+        assert run("sql", report).code == 0

@@ -18,7 +18,8 @@ account.
 The same number and seed always give the same products. What CDSE documents, or was recorded to do,
 the sandbox does: `$top` up to 1000, `$skip` up to 10,000 and no next link beyond, no order without
 `$orderby`, empty answers for unknown attributes, four downloads at a time, tokens that expire, zips
-that cannot be resumed.
+that cannot be resumed. `Settings` has what may be otherwise: ranges that lie, bodies in chunks, a
+quota that is spent, links to another host.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from satcat.sandbox.settings import Settings
 _SCOPE = "AUDIENCE_PUBLIC openid email profile ondemand_processing user-context"
 _BAD_PASSWORDS = ("", "wrong")
 _BAD_LOGIN = "Invalid user credentials"
+_QUOTA_PERIOD = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,27 @@ class _Session:
     ends: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One download on its way: a slot of its account, to be given back by `close`, and its bytes per second."""
+
+    rate: float | None
+    close: Callable[[], None]
+    count: Callable[[int], None]
+
+    def counted(self, pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+        """The same pieces, counted for the account's quota as they are sent."""
+        for piece in pieces:
+            self.count(len(piece))
+            yield piece
+
+
 class Accounts:
-    """Who may download, and how much at once."""
+    """Who may download, and how much at once.
+
+    Attributes:
+        logins: how many sessions were opened by a password.
+    """
 
     def __init__(self, clock: Clock, settings: Settings) -> None:
         self._clock = clock
@@ -43,6 +63,8 @@ class Accounts:
         self._access: dict[str, tuple[_Session, datetime]] = {}
         self._streams: dict[str, int] = {}
         self._freed: dict[str, list[float]] = {}
+        self._sent: dict[str, list[tuple[datetime, int]]] = {}
+        self.logins = 0
 
     def grant(self, form: Mapping[str, str]) -> Response:
         """Answer the token endpoint: grants `password` and `refresh_token`."""
@@ -83,29 +105,45 @@ class Accounts:
             now = self._clock.now()
             self._access = {token: (session, now) for token, (session, _) in self._access.items()}
 
-    def open_stream(self, username: str) -> Callable[[], None]:
-        """Take one of the account's download slots; call the result to give it back.
+    def open_stream(self, username: str) -> Stream:
+        """Take one of the account's download slots.
 
         Raises:
             Refusal: 429, every slot is taken. A slot stays taken for `slot_delay` seconds after it
                 was given back.
         """
+        settings = self._settings
         with self._lock:
+            spent = self._spent(username)
+            slots = 1 if spent else settings.slots
             now = time.monotonic()
-            freed = [
-                at for at in self._freed.get(username, []) if at + self._settings.slot_delay > now
-            ]
+            freed = [at for at in self._freed.get(username, []) if at + settings.slot_delay > now]
             self._freed[username] = freed
-            if self._streams.get(username, 0) + len(freed) >= self._settings.slots:
+            if self._streams.get(username, 0) + len(freed) >= slots:
                 raise zipper(429, 100, "Max session number exceeded")
             self._streams[username] = self._streams.get(username, 0) + 1
+        rate = min(
+            filter(None, (settings.rate, settings.quota_rate if spent else None)), default=None
+        )
 
         def close() -> None:
             with self._lock:
                 self._streams[username] -= 1
                 self._freed[username].append(time.monotonic())
 
-        return close
+        def count(size: int) -> None:
+            with self._lock:
+                self._sent.setdefault(username, []).append((self._clock.now(), size))
+
+        return Stream(rate, close, count)
+
+    def _spent(self, username: str) -> bool:
+        """Whether the account has fetched all that it may."""
+        since = self._clock.now() - _QUOTA_PERIOD
+        recent = [(at, size) for at, size in self._sent.get(username, []) if at > since]
+        self._sent[username] = recent
+        quota = self._settings.quota_bytes
+        return quota is not None and sum(size for _, size in recent) >= quota
 
     def _log_in(self, form: Mapping[str, str]) -> Response:
         username, password = form.get("username", ""), form.get("password", "")
@@ -119,6 +157,7 @@ class Accounts:
         ends = self._clock.now() + timedelta(seconds=self._settings.refresh_seconds)
         session = _Session(secrets.token_hex(16), username, secrets.token_urlsafe(48), ends)
         self._sessions[session.refresh_token] = session
+        self.logins += 1
         return self._tokens(session)
 
     def _tokens(self, session: _Session) -> Response:

@@ -181,6 +181,15 @@ class Catalogue(View):
         """List the right checksum and size; the modification date says so."""
         self.modify(id, checksums="right")
 
+    def restless_checksum(self, id: str) -> None:
+        """List another checksum each time that somebody asks, never the right one."""
+        self.modify(id, touch=False, checksums="restless")
+
+    def replace(self, id: str, **fields: Any) -> None:
+        """Put other bytes in a product's place, under its id and name; its checksums follow."""
+        with self._lock:
+            self.modify(id, version=self._products[id].version + 1, **fields)
+
     def snapshot(self) -> View:
         """The catalogue as it is at this moment, for `faults.next("stale")`."""
         with self._lock:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote
 
-from satcat.sandbox import packages
+from satcat.sandbox import packages, ranges
 from satcat.sandbox.accounts import Accounts
 from satcat.sandbox.catalogue import View
 from satcat.sandbox.listings import checked_id
@@ -14,7 +16,6 @@ from satcat.sandbox.responses import Refusal, Response, as_json, zipper
 from satcat.sandbox.settings import Settings
 
 _NODE = re.compile(r"/Nodes\(([^()]*)\)")
-_RANGE = re.compile(r"bytes=(\d+)-(\d*)", re.ASCII)
 
 
 class Delivery:
@@ -28,30 +29,18 @@ class Delivery:
         """Answer `Products(<uuid>)/$value`: the whole product.
 
         Raises:
-            Refusal: 401, 404, 422 or 429 of the download host.
+            Refusal: 302 to elsewhere, or 400, 401, 404, 416, 422 or 429 of the download host.
         """
-        username = self._accounts.username(headers.get("Authorization"))
+        username = self._username(f"Products({id})/$value", headers)
         record = _product(view, id)
-        etag = f'"{packages.digests(record)[0]}"'
-        start, stop, response = self._range(record, headers, etag)
-        close = self._accounts.open_stream(username)
-        stream = packages.chunks(packages.pieces(record), start, stop)
+        single = packages.is_single_file(record)
+        etag, size = f'"{packages.digests(record)[0]}"', record.size_bytes
+        part = ranges.part(self._settings.ranges, headers, etag, size, single=single)
+        stream = packages.chunks(packages.pieces(record), part.start, part.stop)
         if record.corrupt:
-            stream = packages.with_flaw(stream, record.size_bytes // 2 - start)
-        name = packages.delivered_name(record)
-        kind = "application/octet-stream" if packages.is_single_file(record) else "application/zip"
-        return Response(
-            response.status,
-            headers={
-                **response.headers,
-                "Content-Type": kind,
-                "ETag": etag,
-                "Content-Disposition": f'attachment; filename="{name}"',
-            },
-            stream=stream,
-            length=stop - start,
-            finish=close,
-        )
+            stream = packages.with_flaw(stream, size // 2 - part.start)
+        kind = "application/octet-stream" if single else "application/zip"
+        return self._send(username, part, stream, etag, packages.delivered_name(record), kind)
 
     def nodes(self, view: View, id: str, path: str, base: str) -> Response:
         """Answer `…/Nodes`: what a folder of the package holds. No token is needed."""
@@ -79,46 +68,56 @@ class Delivery:
         return as_json(200, {"result": result})
 
     def node_value(self, view: View, id: str, path: str, headers: Mapping[str, str]) -> Response:
-        """Answer `…/Nodes(…)/$value`: one file of the package."""
-        username = self._accounts.username(headers.get("Authorization"))
+        """Answer `…/Nodes(…)/$value`: one file of the package. Refuses as `package` does."""
+        username = self._username(f"Products({id}){path}/$value", headers)
         record = _product(view, id)
         wanted = "/".join(_node_names(path))
         file = next((f for f in packages.files(record) if f.path == wanted), None)
         if file is None:
             raise zipper(404, 105, "Node not found")
-        close = self._accounts.open_stream(username)
-        name = wanted.rpartition("/")[2]
-        return Response(
-            200,
-            headers={
-                "Content-Type": "application/octet-stream",
-                "Content-Disposition": f'attachment; filename="{name}"',
-            },
-            stream=packages.chunks(file.pieces, 0, file.size),
-            length=file.size,
-            finish=close,
-        )
+        etag = f'"{file.md5}"'
+        part = ranges.part(self._settings.ranges, headers, etag, file.size)
+        stream = packages.chunks(file.pieces, part.start, part.stop)
+        return self._send(username, part, stream, etag, wanted.rpartition("/")[2])
 
-    def _range(
-        self, record: Record, headers: Mapping[str, str], etag: str
-    ) -> tuple[int, int, Response]:
-        """Which bytes to send, with the status and headers that say so."""
-        size, mode = record.size_bytes, self._settings.ranges
-        if mode == "ignore" or (mode == "cdse" and not packages.is_single_file(record)):
-            return 0, size, Response(200)
-        whole = Response(200, headers={"Accept-Ranges": "bytes"})
-        found = _RANGE.fullmatch(headers.get("Range", ""))
-        if found is None or headers.get("If-Range", etag) != etag:
-            return 0, size, whole
-        if mode == "wrong":
-            return 0, size, Response(206, headers={"Content-Range": f"bytes 0-{size - 1}/{size}"})
-        start, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
-        if start >= size or last < start:
-            raise _unsatisfiable(size)
-        return (
-            start,
-            last + 1,
-            Response(206, headers={"Content-Range": f"bytes {start}-{last}/{size}"}),
+    def _username(self, path: str, headers: Mapping[str, str]) -> str:
+        """Whose download it is; sends it elsewhere if so set."""
+        authorization = headers.get("Authorization")
+        if self._settings.signed_links:
+            if authorization is not None:  # as object stores do
+                raise Refusal(Response(400, b"<Error><Code>InvalidArgument</Code></Error>"))
+            return "whoever has the link"
+        username = self._accounts.username(authorization)
+        if (elsewhere := self._settings.redirect_to) is not None:
+            signed = f"{quote(path, safe='/()$')}?signature={secrets.token_hex(8)}"
+            raise Refusal(Response(302, headers={"Location": f"{elsewhere}/{signed}"}))
+        return username
+
+    def _send(
+        self,
+        username: str,
+        part: ranges.Part,
+        pieces: Iterator[memoryview],
+        etag: str,
+        name: str,
+        kind: str = "application/octet-stream",
+    ) -> Response:
+        """Send a part of a file over one of the account's connections."""
+        stream = self._accounts.open_stream(username)
+        headers = {
+            **part.headers,
+            "Content-Type": kind,
+            "Content-Disposition": f'attachment; filename="{name}"',
+        }
+        if self._settings.etags:
+            headers["ETag"] = etag
+        return Response(
+            part.status,
+            headers=headers,
+            stream=stream.counted(pieces),
+            length=part.stop - part.start,
+            finish=stream.close,
+            rate=stream.rate,
         )
 
 
@@ -143,7 +142,3 @@ def _node_names(path: str) -> tuple[str, ...]:
     if _NODE.sub("", path) or any("'" in name or '"' in name for name in names):
         raise zipper(400, 104, "Malformed OData request path")
     return tuple(names)
-
-
-def _unsatisfiable(size: int) -> Refusal:
-    return Refusal(Response(416, headers={"Content-Range": f"bytes */{size}"}))

@@ -9,17 +9,17 @@ At most one fault strikes a request: the oldest one that matches it.
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from satcat.sandbox.catalogue import View
 from satcat.sandbox.log import Request
-from satcat.sandbox.responses import Response
+from satcat.sandbox.responses import Response, zipper
 
 Match: TypeAlias = str | Callable[[Request], bool]
 Kind: TypeAlias = Literal[
@@ -27,6 +27,8 @@ Kind: TypeAlias = Literal[
     "reset",
     "redirect",
     "html",
+    "json",
+    "edited",
     "slow",
     "drip",
     "cut",
@@ -52,8 +54,10 @@ class Fault:
     """One kind of fault, for the next `n` requests that match, by `kind`.
 
     - "status": answers with `status` and, if given, `retry_after`; "html": a web page with 200;
-      "redirect": sends to `location` (if empty: to the same path at `localhost`);
-    - "reset": tears the connection down (RST) without an answer; "slow": waits `seconds` before
+      "json": a message of the download host with 200; "edited": the JSON that `edit` makes of the
+      true answer's; "redirect": sends to `location` (if empty: to the same path at `localhost`);
+    - "reset": tears the connection down (RST), without an answer or after `after` bytes of the body;
+      "slow": waits `seconds` before
       answering; "drip": sends `rate` bytes per second; "expired": ends every access token first;
     - "cut": closes after `after` bytes of the body; "truncated": gives the first `after` bytes
       with a Content-Length that fits them; "corrupt": flips a bit of the byte at `after` (for
@@ -82,6 +86,7 @@ class Fault:
     next_link: bool = True
     location: str = ""
     snapshot: View | None = None
+    edit: Callable[[Any], Any] | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +116,8 @@ class Faults:
         fault = Fault(kind=kind, n=n, match=match, **options)
         if kind == "stale" and fault.snapshot is None:
             raise ValueError("a stale answer needs a snapshot")
+        if kind == "edited" and fault.edit is None:
+            raise ValueError("an edited answer needs an edit")
         with self._lock:
             self._faults.append(fault)
 
@@ -130,7 +137,7 @@ class Faults:
     def pending(self) -> list[Fault]:
         """What has not struck yet, with the number of times that is left."""
         with self._lock:
-            return [dataclasses.replace(fault) for fault in self._faults]
+            return [replace(fault) for fault in self._faults]
 
     def strike(self, request: Request) -> Fault | None:
         """Run the callbacks for a request, then take the fault that strikes it."""
@@ -164,10 +171,19 @@ def instead(fault: Fault, elsewhere: str) -> Response | None:
             return response.with_headers(Retry_After=_retry_after(fault.retry_after))
         case "html":
             return Response(200, page, {"Content-Type": "text/html"})
+        case "json":
+            return replace(zipper(500, 1, "Internal error").response, status=200)
         case "redirect":
             return Response(302, b"", {"Location": fault.location or elsewhere})
         case _:
             return None
+
+
+def edited(fault: Fault | None, response: Response) -> Response:
+    """An answer with its JSON as the fault leaves it."""
+    if fault is None or fault.edit is None:
+        return response
+    return replace(response, body=json.dumps(fault.edit(json.loads(response.body))).encode())
 
 
 def distort_rows(fault: Fault | None, rows: list[T]) -> list[T]:

@@ -14,6 +14,7 @@ class Request:
 
     `started` and `ended` are seconds of the monotonic clock; `ended` None: still being answered.
 
+    `host` is what the `Host` header named, with its port.
     `query` is decoded; a parameter that came more than once is joined by commas. `status` 0: no
     answer was sent. `authorised` tells whether a bearer token came with it, not whether it was any
     good.
@@ -28,6 +29,7 @@ class Request:
     started: float
     status: int = 0
     ended: float | None = None
+    host: str = ""
 
     def __str__(self) -> str:
         query = "&".join(f"{name}={value}" for name, value in self.query.items())

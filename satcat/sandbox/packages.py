@@ -33,6 +33,12 @@ _ZIP_END = 22
 _UTF8 = 0x800
 _FOLDERS = (".SAFE", ".SEN3")
 _S2_NAME = re.compile(r"S2._(MSIL..)_(\w{15})_N\d{4}_R\d{3}_(T\w{5})_")
+_MAGIC = {
+    "nc": b"\x89HDF\r\n\x1a\n",
+    "eof": b'<?xml version="1.0"?>\n',
+    "tgz": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
+    "tar": b"\0" * 257 + b"ustar\x0000",
+}
 # 1980-01-01, the first date a zip knows: packages do not depend on when they are made.
 _DOS_DATE = 0x21
 
@@ -69,8 +75,8 @@ def files(record: Record) -> list[File]:
     if record.size_bytes > LARGEST:
         raise ValueError(f"{record.name}: a package cannot have {record.size_bytes} bytes")
     if is_single_file(record):
-        head = f"{record.id}\n{record.name}\n".encode()[: record.size_bytes]
-        noise = _noise(0, record.size_bytes - len(head))[0]
+        head = _single_head(record)[: record.size_bytes]
+        noise = _noise(_first_noise(record), record.size_bytes - len(head))[0]
         return [File(record.name, (memoryview(head), *noise), record.size_bytes, 0, "")]
     paths = [f"{record.name}/{path}" for path in _layout(record)]
     metadata = _metadata(record)
@@ -82,7 +88,8 @@ def files(record: Record) -> list[File]:
     slack = record.size_bytes - fixed - length * measured
     contents = [_whole(paths[1], metadata + b" " * slack)]
     for number, path in enumerate(paths[2:], start=1):
-        contents.append(File(path, *_noise(number * 131_071, length)))
+        start = (_first_noise(record) + number * 131_071) % _POOL_BYTES
+        contents.append(File(path, *_noise(start, length)))
     return [_whole(paths[0], _manifest(contents)), *contents]
 
 
@@ -169,6 +176,17 @@ def _metadata(record: Record) -> bytes:
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<product id="{record.id}"><name>{record.name}</name></product>\n'
     ).encode()
+
+
+def _first_noise(record: Record) -> int:
+    """Where a version's noise begins in the pool, so that no two versions share a byte but by chance."""
+    return (record.version - 1) * 65_537 % _POOL_BYTES
+
+
+def _single_head(record: Record) -> bytes:
+    """How a file of one piece begins: with what tells its kind, as the name says it, and with the product's id."""
+    suffix = record.name.rpartition(".")[2].lower()
+    return _MAGIC.get(suffix, b"") + f"{record.id}\n{record.name}\n".encode()
 
 
 # What follows `size` is padded to 12 characters, so that a manifest's length depends on the paths

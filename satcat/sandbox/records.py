@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from satcat import times
 
-Checksums: TypeAlias = Literal["right", "stale", "late"]
+Checksums: TypeAlias = Literal["right", "stale", "late", "restless"]
 Style: TypeAlias = Literal["2025", "2023"]
 
 
@@ -57,8 +57,9 @@ class Record:
             for the tile.
         style: "2023" is written as in that year: 3 fraction digits, "+00:00", other attribute
             names, EvictionDate "".
-        checksums: "right", "stale" (those of an older package) or "late" (none yet, and
-            ContentLength 0).
+        checksums: "right", "stale" (those of an older package), "late" (none yet, and
+            ContentLength 0) or "restless" (others in each answer, and never right).
+        version: another one has other bytes under the same id, name and size.
         corrupt: the bytes that are delivered are not those of the checksum.
         wire: keys of the product's JSON to replace as they are, or to leave out (`REMOVED`).
     """
@@ -81,6 +82,7 @@ class Record:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     style: Style = "2025"
     checksums: Checksums = "right"
+    version: int = 1
     corrupt: bool = False
     wire: Mapping[str, Any] | None = None
     #: MD5 and BLAKE3 of the package, one after the other; `packages.digests` fills it in.

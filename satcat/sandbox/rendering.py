@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -161,6 +162,8 @@ def _checksum(record: Record) -> tuple[list[dict[str, str]], int]:
     md5, blake3 = packages.digests(record)
     if record.checksums == "stale":
         md5, blake3 = md5[::-1], blake3[::-1]
+    if record.checksums == "restless":
+        md5, blake3 = secrets.token_hex(16), secrets.token_hex(32)
     hashed = record.publication_date + timedelta(seconds=6)
     return [
         {"Value": md5, "Algorithm": "MD5", "ChecksumDate": times.to_text(hashed)},

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer: a body at hand, or a stream of `length` bytes.
+    """One answer: a body at hand, or a stream of `length` bytes, sent at `rate` bytes a second.
 
     `finish` is called once, just before the last byte leaves (or when the client is gone).
     """
@@ -22,6 +22,7 @@ class Response:
     stream: Iterator[memoryview] | None = None
     length: int | None = None
     finish: Callable[[], None] | None = None
+    rate: float | None = None
 
     def with_headers(self, **headers: str) -> Response:
         """The same with further headers; `_` in a name stands for `-`."""

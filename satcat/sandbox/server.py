@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from satcat.sandbox import packages
-from satcat.sandbox.faults import Fault, instead
+from satcat.sandbox.faults import Fault, edited, instead
 from satcat.sandbox.log import Request
 from satcat.sandbox.responses import Response
 from satcat.sandbox.routing import answer
@@ -103,6 +103,7 @@ class Handler(BaseHTTPRequestHandler):
             method=self.command,
             path=unquote(parts.path),
             query={name: ",".join(values) for name, values in query.items()},
+            host=self.headers.get("Host", ""),
             user_agent=self.headers.get("User-Agent", ""),
             authorised=self.headers.get("Authorization", "").lower().startswith("bearer "),
             range=self.headers.get("Range"),
@@ -117,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
                 response = answer(
                     sandbox, request.method, request.path, query, headers, body, fault
                 )
+                response = edited(fault, response)
             self._send(request, response, fault)
         finally:
             request.ended = request.ended or time.monotonic()
@@ -131,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         """What a fault does before the real answer is made; its own answer, if it has one."""
         if fault is None:
             return None
-        if fault.kind == "reset":
+        if fault.kind == "reset" and fault.after is None:
             self._reset()
         if fault.kind == "slow":
             time.sleep(fault.seconds)
@@ -151,9 +153,16 @@ class Handler(BaseHTTPRequestHandler):
         The request counts as ended just before its last bytes leave.
         """
         body, stated = _faulty_body(response, fault)
-        self.close_connection |= fault is not None and fault.kind in ("cut", "length", "unsized")
-        rate = self.server.sandbox.settings.rate if response.stream is not None else None
-        rate = fault.rate if fault is not None and fault.kind == "drip" else rate
+        kind = "" if fault is None else fault.kind
+        self.close_connection |= kind in ("cut", "length", "unsized", "reset")
+        rate = fault.rate if fault is not None and kind == "drip" else response.rate
+        if (
+            self.server.sandbox.settings.chunked
+            and response.stream is not None
+            and stated is not None
+        ):
+            body, stated = _in_chunks(body, ends=kind not in ("cut", "reset")), None
+            response = response.with_headers(Transfer_Encoding="chunked")
         request.status = response.status
         held = memoryview(self._head(response, stated, fault))
         with ExitStack() as finishing:
@@ -167,6 +176,8 @@ class Handler(BaseHTTPRequestHandler):
             finishing.close()
             request.ended = time.monotonic()
             self._write(held, rate)
+        if kind == "reset":
+            self._reset()
 
     def _head(self, response: Response, length: int | None, fault: Fault | None) -> bytes:
         clock = self.server.sandbox.clock
@@ -210,7 +221,7 @@ def _faulty_body(
         case Fault(kind="truncated"):
             after = length // 2 if fault.after is None else fault.after
             return _first(body, after), min(after, length)
-        case Fault(kind="cut"):
+        case Fault(kind="cut" | "reset"):
             return _first(body, length // 2 if fault.after is None else fault.after), length
         case Fault(kind="unsized"):
             return _first(body, length if fault.after is None else fault.after), None
@@ -222,6 +233,15 @@ def _faulty_body(
             return body, length + fault.by
         case _:
             return body, length
+
+
+def _in_chunks(pieces: Iterator[memoryview], *, ends: bool) -> Iterator[memoryview]:
+    """The pieces as HTTP's chunked coding has them, with or without the chunk that says that all is said."""
+    for piece in pieces:
+        if piece:  # an empty chunk would be the last one
+            yield memoryview(b"%x\r\n" % len(piece) + piece + b"\r\n")
+    if ends:
+        yield memoryview(b"0\r\n\r\n")
 
 
 def _first(pieces: Iterator[memoryview], length: int) -> Iterator[memoryview]:

@@ -94,6 +94,36 @@ def test_a_reset_gives_no_answer(sandbox: Sandbox, client: Any) -> None:
     assert client.products().status_code == 200
 
 
+def test_a_reset_may_come_after_so_many_bytes(
+    sandbox: Sandbox, client: Any, ids: list[str]
+) -> None:
+    sandbox.faults.next("reset", after=5000, match="$value")
+    answer = client.download(f"Products({ids[0]})/$value", stream=True)
+    assert answer.status_code == 200
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        assert len(answer.content) <= 5000
+    assert client.download(f"Products({ids[0]})/$value").status_code == 200
+
+
+def test_a_message_may_come_with_200(sandbox: Sandbox, client: Any, ids: list[str]) -> None:
+    sandbox.faults.next("json", match="$value")
+    answer = client.download(f"Products({ids[0]})/$value")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.json()["code"].startswith("DAT-ZIP-")
+
+
+def test_the_json_of_an_answer_may_be_edited(sandbox: Sandbox, client: Any, ids: list[str]) -> None:
+    def rename(answer: Any) -> Any:
+        return {"result": [{**node, "Name": "../x"} for node in answer["result"]]}
+
+    sandbox.faults.next("edited", match="/Nodes", edit=rename)
+    path = f"Products({ids[0]})/Nodes"
+    names = [client.download(path).json()["result"][0]["Name"] for _ in range(2)]
+    assert names == ["../x", sandbox.catalogue.products[ids[0]].name]
+    with pytest.raises(ValueError, match="needs an edit"):
+        sandbox.faults.next("edited")
+
+
 def test_a_cut_ends_the_body_early(sandbox: Sandbox, client: Any, ids: list[str]) -> None:
     sandbox.faults.next("cut", after=5000, match="$value")
     answer = client.download(f"Products({ids[0]})/$value", stream=True)

@@ -18,7 +18,7 @@ from satcat.products import SatelliteImage, SearchResults
 
 if TYPE_CHECKING:
     from satcat.api.base import SatelliteAPI
-    from satcat.downloads.marks import Marked, Which
+    from satcat.downloads.marks import Changed, Marked, Which
     from satcat.downloads.worker import DownloadReport
     from satcat.mirrored import Survey
     from satcat.readonly import Rows
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from satcat.sync.scopes import Scope
     from satcat.sync.verdict import VerifyReport
 
-#: Which products are meant: filters, or product ids (a search's results are as good).
+#: Which products are meant: filters, or product ids or names (a search's results are as good).
 Selection: TypeAlias = SearchFilters | Iterable[str]
 
 
@@ -126,15 +126,18 @@ class Catalogue:
     # Asking for downloads, which needs none either
 
     def mark(self, which: Selection, *, priority: int | None = None) -> Marked:
-        """Ask for downloads; those that failed, were cancelled or gone are asked for again."""
+        """Ask for downloads; those that failed, were cancelled or gone are asked for again.
+
+        What it returns names the words that are no product: nobody is asked for these.
+        """
         from satcat.downloads import marks
 
         chosen = self._chosen(which)
         with self.database.write() as connection:
             return marks.mark(connection, chosen, priority=priority)
 
-    def unmark(self, which: Selection) -> int:
-        """Take back what has no file yet; returns how many."""
+    def unmark(self, which: Selection) -> Changed:
+        """Take back what has no file yet."""
         from satcat.downloads import marks
 
         chosen = self._chosen(which)

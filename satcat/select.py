@@ -37,7 +37,8 @@ _SORTABLE = [c.name for c in products.columns if c.name not in ("pk", "footprint
 _IMAGE_FIELDS = tuple(f.name for f in fields(SatelliteImage))
 _SECOND = 19  # characters of an instant's stored form, down to the second
 _SUFFIX = re.compile(r"\.(SAFE|SEN3|nc|EOF|zip|tar|tgz)$", re.IGNORECASE)
-_MIN_PREFIX = 8
+#: So many characters of an id, or more, may stand for it.
+MIN_PREFIX = 8
 _BATCH = 500  # rows in memory at once
 _MOST_ROWS = 2**63 - 1  # SQLite's largest number
 
@@ -134,13 +135,13 @@ def find(connection: Connection, id_or_name: str) -> list[SatelliteImage]:
         FilterError: several ids begin so.
     """
     text = id_or_name.strip()
-    stem = _stem(text)
+    bare = stem(text)
     # "/" follows "." in ASCII: the name with any suffix
-    named = sa.or_(products.c.name == stem, _between(products.c.name, f"{stem}.", f"{stem}/"))
+    named = sa.or_(products.c.name == bare, _between(products.c.name, f"{bare}.", f"{bare}/"))
     for condition in (products.c.id == text, named):
-        if stem and (found := _images(connection, condition)):
+        if bare and (found := _images(connection, condition)):
             return found
-    if len(text) < _MIN_PREFIX:
+    if len(text) < MIN_PREFIX:
         return []
     found = _images(connection, _between(products.c.id, text, f"{text}\U0010ffff"))
     if len(found) > 1:
@@ -223,7 +224,8 @@ def _between(text: ColumnElement[Any], start: str, end: str) -> Condition:
     return sa.and_(text >= start, text < end)
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """A product's name without its suffixes."""
     while match := _SUFFIX.search(name):
         name = name[: match.start()]
     return name

@@ -74,8 +74,8 @@ def test_marking_takes_filters_ids_or_results(catalogue: Catalogue) -> None:
     assert catalogue.mark(catalogue.search(SearchFilters(cloud_cover=20))).already == 1
     assert queued(catalogue) == {"beside", "clear"}
     assert catalogue.mark("cloudy").new == 1
-    assert catalogue.unmark(SearchFilters(tile_id="30TWM", where="cloud_cover > 50")) == 1
-    assert catalogue.unmark(["beside", "unknown"]) == 1
+    assert catalogue.unmark(SearchFilters(tile_id="30TWM", where="cloud_cover > 50")).rows == 1
+    assert catalogue.unmark(["beside", "unknown"]).rows == 1
     assert queued(catalogue) == {"clear"}
 
 

@@ -10,11 +10,10 @@ from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, tell
-from satcat.errors import FilterError
+from satcat.cli.selection import ids_option, selection, tell_unclear
 
 if TYPE_CHECKING:
-    from satcat.catalogue import Catalogue
-    from satcat.downloads.marks import Marked, Which
+    from satcat.downloads.marks import Marked
     from satcat.filters import SearchFilters
 
 #: What one account of CDSE may have: connections, and bytes a second of each.
@@ -30,9 +29,7 @@ CONNECTIONS, RATE = 4, 20_000_000
 )
 @options.filters
 @click.option("--all", "everything", is_flag=True, help="Every product of the catalogue.")
-@click.option(
-    "--ids", metavar="FILE|-", help="The products with these ids, one a line; -: standard input."
-)
+@ids_option
 @click.option(
     "--priority",
     metavar="N",
@@ -66,38 +63,7 @@ def command(
             with catalogue.database.write() as connection:
                 marked = marks.mark(connection, which, priority=priority)
     _tell(settings, marked, dry_run=dry_run)
-    return int(marked.unknown > 0)
-
-
-def selection(
-    catalogue: Catalogue, filters: SearchFilters, ids: str | None, *, everything: bool
-) -> Which:
-    """What --ids, --all or the filters mean: ids or a SELECT.
-
-    Raises:
-        FilterError: none of them is given, or more than one.
-    """
-    from satcat import select
-    from satcat.conditions import check_where
-
-    given = [
-        n
-        for n, on in (
-            ("--ids", ids is not None),
-            ("--all", everything),
-            ("filters", filters.set_names),
-        )
-        if on
-    ]
-    if not given:
-        raise FilterError("give filters, --ids FILE or --all: nothing was asked for")
-    if len(given) > 1:
-        raise FilterError(f"give only one of {' and '.join(given)}")
-    if ids is not None:
-        return options.read_lines("--ids", ids)
-    with catalogue.database.read() as connection:
-        check_where(connection, filters)
-    return select.select_products(filters)
+    return tell_unclear(marked)
 
 
 def _tell(settings: Settings, marked: Marked, *, dry_run: bool) -> None:
@@ -117,5 +83,3 @@ def _tell(settings: Settings, marked: Marked, *, dry_run: bool) -> None:
         settings.say(
             f"{wording.count(marked.already, 'product')} asked for already; `satcat queue` shows them"
         )
-    if marked.unknown:
-        settings.say(f"{wording.count(marked.unknown, 'id')} of no product in this catalogue")

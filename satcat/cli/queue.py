@@ -11,6 +11,7 @@ from satcat.cli import options, wording
 from satcat.cli.frame import Settings, group
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
+from satcat.cli.selection import ids_option, tell_unclear
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,18 +80,17 @@ def _rows(connection: Connection, statuses: set[str]) -> Iterator[dict[str, Any]
 
 
 @satcat_command(name="retry", exits=(3,), example="satcat queue retry")
-@click.option(
-    "--ids", metavar="FILE|-", help="Only these products, one id a line; -: standard input."
-)
+@ids_option
 @click.pass_obj
-def retry_command(settings: Settings, *, ids: str | None) -> None:
+def retry_command(settings: Settings, *, ids: str | None) -> int:
     """Queue again what failed, was offline, gone or bad at the source; and end all waiting."""
     from satcat.downloads import marks
 
     which = None if ids is None else options.read_lines("--ids", ids)
     with settings.open() as catalogue, catalogue.database.write() as connection:
-        number = marks.retry(connection, which)
-    click.echo(f"queued {wording.count(number, 'product')} again")
+        again = marks.retry(connection, which)
+    click.echo(f"queued {wording.count(again.rows, 'product')} again")
+    return tell_unclear(again)
 
 
 @group(commands=[list_command, retry_command], invoke_without_command=True)

@@ -9,7 +9,7 @@ import click
 from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
-from satcat.cli.mark import selection
+from satcat.cli.selection import ids_option, selection, tell_unclear
 
 if TYPE_CHECKING:
     from satcat.filters import SearchFilters
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 @satcat_command(exits=(3,), example="satcat unmark --tile 30TWM --end 2024-06-10")
 @options.filters
 @click.option("--all", "everything", is_flag=True, help="Every product.")
-@click.option(
-    "--ids", metavar="FILE|-", help="The products with these ids, one a line; -: standard input."
-)
+@ids_option
 @click.pass_obj
 def command(
     settings: Settings, *, filters: SearchFilters, everything: bool, ids: str | None
-) -> None:
+) -> int:
     """Take products without a file out of the download queue.
 
     Takes filters, --ids or --all. Files, and the rows that know of them, stay. A worker that is busy with one leaves it.
@@ -34,5 +32,6 @@ def command(
     with settings.open() as catalogue:
         which = selection(catalogue, filters, ids, everything=everything)
         with catalogue.database.write() as connection:
-            number = marks.unmark(connection, which)
-    click.echo(f"unmarked {wording.count(number, 'product')}")
+            unmarked = marks.unmark(connection, which)
+    click.echo(f"unmarked {wording.count(unmarked.rows, 'product')}")
+    return tell_unclear(unmarked)

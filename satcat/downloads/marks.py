@@ -1,23 +1,24 @@
 """Asking for downloads, taking that back, and looking at what came of it.
 
-Each function works inside the caller's transaction. "Which products" is a SELECT that has a column `id`, or ids.
+Each function works inside the caller's transaction. "Which products" is a SELECT that has a column `id`, or words: ids,
+names, or beginnings of ids (see `wanted`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from itertools import islice
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Delete, Select, Update
 
+from satcat.downloads import wanted
 from satcat.models import STATUSES, downloads, products, utc_now
 
 Which: TypeAlias = Select[Any] | Iterable[str]
+_Ids: TypeAlias = Select[Any] | list[str]
 
-_BATCH = 1000  # ids that one statement names; SQLite binds at most 32,766 values
 #: What `mark` asks for again: it did not work out, or somebody had called it off.
 _REQUEUED = ("failed", "cancelled", "gone")
 #: What ended without a file, for reasons that may pass.
@@ -31,19 +32,30 @@ class Marked:
 
     Attributes:
         already: products that were queued, running, done, offline or bad at the source, and stay so.
-        unknown: ids that are no product of the catalogue.
         bytes_total: of the new and requeued ones whose size is known; `unknown_sizes` counts the others.
+        unknown: words that name no product of the catalogue.
+        ambiguous: words that several ids begin with; nothing was done about them.
     """
 
     new: int = 0
     requeued: int = 0
     already: int = 0
-    unknown: int = 0
     bytes_total: int = 0
     unknown_sizes: int = 0
+    unknown: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()
 
     def __add__(self, other: Marked) -> Marked:
         return Marked(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Marked)))
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How many rows of the queue were changed; `unknown` and `ambiguous` as in `Marked`."""
+
+    rows: int = 0
+    unknown: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,12 @@ def mark(connection: Connection, which: Which, *, priority: int | None = None) -
     Args:
         priority: higher ones come first; rows that are queued already take it over. None: 0 for new rows.
     """
-    total = Marked()
-    for wanted, given in _selections(which):
-        total += _preview(connection, wanted, given)
+    which, unclear = _products(connection, which)
+    total = Marked(**unclear)
+    for chosen in _selections(which):
+        total += _preview(connection, chosen)
         changed = {} if priority is None else {"priority": priority}
-        again = downloads.c.product_id.in_(wanted)
+        again = downloads.c.product_id.in_(chosen)
         connection.execute(
             sa.update(downloads)
             .where(downloads.c.status.in_(_REQUEUED), again)
@@ -86,7 +99,7 @@ def mark(connection: Connection, which: Which, *, priority: int | None = None) -
                 sa.update(downloads).where(downloads.c.status == "queued", again).values(**changed)
             )
         new = sa.select(products.c.id, sa.literal(priority or 0)).where(
-            products.c.id.in_(wanted),
+            products.c.id.in_(chosen),
             ~sa.exists().where(downloads.c.product_id == products.c.id),
         )
         connection.execute(sa.insert(downloads).from_select(["product_id", "priority"], new))
@@ -95,24 +108,17 @@ def mark(connection: Connection, which: Which, *, priority: int | None = None) -
 
 def preview(connection: Connection, which: Which) -> Marked:
     """What `mark` would change; changes nothing."""
-    return sum((_preview(connection, *selection) for selection in _selections(which)), Marked())
+    which, unclear = _products(connection, which)
+    return sum((_preview(connection, chosen) for chosen in _selections(which)), Marked(**unclear))
 
 
-def unmark(connection: Connection, which: Which) -> int:
-    """Delete the rows that have no file; a worker that is busy with one leaves it. Returns how many."""
-    return sum(
-        connection.execute(
-            sa.delete(downloads).where(
-                downloads.c.product_id.in_(wanted if given is None else given),
-                downloads.c.status != "done",
-                downloads.c.path.is_(None),
-            )
-        ).rowcount
-        for wanted, given in _selections(which)
-    )
+def unmark(connection: Connection, which: Which) -> Changed:
+    """Delete the rows that have no file; a worker that is busy with one leaves it."""
+    unfinished = (downloads.c.status != "done", downloads.c.path.is_(None))
+    return _change(connection, sa.delete(downloads).where(*unfinished), which)
 
 
-def retry(connection: Connection, which: Which | None = None) -> int:
+def retry(connection: Connection, which: Which | None = None) -> Changed:
     """Queue what failed, was offline, gone or bad at the source, and end all waiting; None: every such row."""
     hopeful = sa.or_(
         downloads.c.status.in_(FAILED),
@@ -120,13 +126,8 @@ def retry(connection: Connection, which: Which | None = None) -> int:
     )
     again = sa.update(downloads).where(hopeful).values(**_FRESH)
     if which is None:
-        return connection.execute(again).rowcount
-    return sum(
-        connection.execute(
-            again.where(downloads.c.product_id.in_(wanted if given is None else given))
-        ).rowcount
-        for wanted, given in _selections(which)
-    )
+        return Changed(connection.execute(again).rowcount)
+    return _change(connection, again, which)
 
 
 def counts(connection: Connection) -> dict[str, Tally]:
@@ -160,12 +161,24 @@ def failures(connection: Connection) -> Iterator[Failure]:
         yield Failure(**row._mapping)
 
 
-def _preview(connection: Connection, wanted: Select[Any], given: list[str] | None) -> Marked:
+def _change(connection: Connection, statement: Delete | Update, which: Which) -> Changed:
+    """Run a statement on the rows that are meant."""
+    unclear: dict[str, Any] = {}
+    if not isinstance(which, Select):
+        found = wanted.in_queue(connection, which)
+        which, unclear = found.ids, _unclear(found)
+    rows = 0
+    for chosen in _selections(which):
+        rows += connection.execute(statement.where(downloads.c.product_id.in_(chosen))).rowcount
+    return Changed(rows, **unclear)
+
+
+def _preview(connection: Connection, chosen: _Ids) -> Marked:
     status, size = downloads.c.status, products.c.size_bytes
     rows = connection.execute(
         sa.select(status, sa.func.count(), sa.func.sum(size), sa.func.count(size))
         .select_from(products.outerjoin(downloads, downloads.c.product_id == products.c.id))
-        .where(products.c.id.in_(wanted))
+        .where(products.c.id.in_(chosen))
         .group_by(status)
     )
     result = Marked()
@@ -175,16 +188,26 @@ def _preview(connection: Connection, wanted: Select[Any], given: list[str] | Non
             continue
         sizes = {"bytes_total": int(total or 0), "unknown_sizes": number - sized}
         result += Marked(new=number, **sizes) if was is None else Marked(requeued=number, **sizes)
-    if given is not None:
-        result += Marked(unknown=len(given) - result.new - result.requeued - result.already)
     return result
 
 
-def _selections(which: Which) -> Iterator[tuple[Select[Any], list[str] | None]]:
-    """One SELECT of the ids, or one for each batch of ids (distinct ones, given along)."""
+def _products(
+    connection: Connection, which: Which
+) -> tuple[Select[Any] | list[str], dict[str, Any]]:
+    """What is meant, and the words of which that cannot be said."""
     if isinstance(which, Select):
-        yield sa.select(which.subquery().c.id), None
-        return
-    rest = iter(dict.fromkeys(which))
-    while batch := list(islice(rest, _BATCH)):
-        yield sa.select(products.c.id).where(products.c.id.in_(batch)), batch
+        return which, {}
+    found = wanted.in_catalogue(connection, which)
+    return found.ids, _unclear(found)
+
+
+def _unclear(found: wanted.Wanted) -> dict[str, Any]:
+    return {"unknown": tuple(found.unknown), "ambiguous": tuple(found.ambiguous)}
+
+
+def _selections(which: Select[Any] | list[str]) -> Iterator[_Ids]:
+    """One SELECT of the ids, or the ids in batches."""
+    if isinstance(which, Select):
+        yield sa.select(which.subquery().c.id)
+    else:
+        yield from wanted.batches(which)

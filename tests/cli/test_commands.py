@@ -66,17 +66,27 @@ def test_marking_says_how_much_and_a_dry_run_marks_nothing(run: Run, mirror: Pat
     assert run("unmark", "--tile", "30TWM").out == f"unmarked {wanted} products\n"
 
 
-def test_marking_unknown_ids_fails_but_marks_the_others(
+def test_lists_of_ids_and_names_are_taken_and_what_is_unknown_is_named(
     run: Run, mirror: Path, tmp_path: Path
 ) -> None:
-    one = run("query", "--limit", "1", "-f", "ids").out
-    (tmp_path / "ids.txt").write_text(f"{one}no-such-id\n")
-    done = run("mark", "--ids", "ids.txt", "--priority", "7")
-    assert (done.code, "1 id of no product" in done.err) == (1, True)
+    first, second, third = json.loads(run("query", "--limit", "3", "-f", "json").out)
+    nothing = [f"nothing-{n}.SAFE" for n in range(30)]
+    lines = [first["id"], second["name"].replace(".SAFE", ".zip"), third["id"][:13], *nothing]
+    (tmp_path / "ids.txt").write_text("\n".join(lines))
+    marked = run("mark", "--ids", "ids.txt", "--priority", "7")
+    assert (marked.code, marked.out.startswith("marked 3 products")) == (1, True)
+    said = marked.err.splitlines()
+    assert said[0] == "satcat: 30 lines of --ids are of no product in this catalogue:"
+    assert said[1:] == [*(f"  {word}" for word in nothing[:20]), "  and 10 more"]
     with plain(mirror) as connection:
-        assert connection.execute("SELECT product_id, priority FROM downloads").fetchall() == [
-            (one.strip(), 7)
-        ]
+        held = connection.execute("SELECT product_id, priority FROM downloads").fetchall()
+    assert sorted(held) == sorted((p["id"], 7) for p in (first, second, third))
+    again = run("queue", "retry", "--ids", "ids.txt")
+    assert (again.code, again.out) == (1, "queued 0 products again\n")
+    assert again.err.splitlines()[1:] == said[1:]
+    taken_back = run("unmark", "--ids", "ids.txt")
+    assert (taken_back.code, taken_back.out) == (1, "unmarked 3 products\n")
+    assert taken_back.err.splitlines()[1:] == said[1:]
 
 
 def test_what_plain_sql_cancelled_is_shown_and_marked_again(run: Run, mirror: Path) -> None:

@@ -167,7 +167,7 @@ def test_rows_that_wait_are_left_alone_until_then(
         assert not queue.is_ready(connection, "cdse") and queue.is_waiting(connection, "cdse")
     assert rows(database, "status", "attempts", "error") == [("queued", 1, "busy")]
     with database.write() as connection:
-        assert marks.retry(connection) == 1
+        assert marks.retry(connection).rows == 1
     assert claim(database) is not None
 
 
@@ -309,7 +309,9 @@ def test_marking_says_what_it_did(database: Database, hold: Callable[..., list[s
         assert marks.preview(connection, wanted) == expected
         assert connection.scalar(sa.select(sa.func.count()).select_from(downloads)) == 0
         assert marks.mark(connection, wanted) == expected
-        assert marks.mark(connection, [*ids, ids[0], "unknown"]) == Marked(already=4, unknown=1)
+        assert marks.mark(connection, [*ids, ids[0], "unknown"]) == Marked(
+            already=4, unknown=("unknown",)
+        )
 
 
 def test_marking_again_requeues_what_did_not_work_out(
@@ -353,8 +355,8 @@ def test_unmarking_keeps_what_has_a_file(
     with database.write() as connection:
         done = sa.update(downloads).where(downloads.c.product_id == ids[0])
         connection.execute(done.values(status="done", path="/data/x.zip"))
-        assert marks.unmark(connection, ids) == 2
-        assert marks.unmark(connection, sa.select(products.c.id)) == 0
+        assert marks.unmark(connection, ids).rows == 2
+        assert marks.unmark(connection, sa.select(products.c.id)).rows == 0
     assert rows(database, "product_id") == [ids[0]]
 
 
@@ -375,8 +377,8 @@ def test_failures_are_listed_and_tried_again(
             (ids[0], "failed", "failed"), (ids[1], "bad_at_source", "bad_at_source"),
         ]  # fmt: skip
         assert failures[0].name is not None
-        assert marks.retry(connection, [ids[0], "unknown"]) == 1
-        assert marks.retry(connection) == 1
+        assert marks.retry(connection, [ids[0], "unknown"]).rows == 1
+        assert marks.retry(connection).rows == 1
         assert list(marks.failures(connection)) == []
         assert marks.counts(connection)["queued"].rows == 3
 
@@ -389,7 +391,7 @@ def test_many_ids_are_marked_in_batches(database: Database, hold: Callable[..., 
 
     with database.write() as connection:
         assert marks.mark(connection, stream()).new == 1200
-        assert marks.unmark(connection, stream()) == 1200
+        assert marks.unmark(connection, stream()).rows == 1200
 
 
 def test_database_files_hold_no_account_name(database: Database) -> None:

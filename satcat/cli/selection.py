@@ -1,0 +1,69 @@
+"""Which products `mark`, `unmark` and `queue retry` mean: filters, --ids or --all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from satcat.cli import options, wording
+from satcat.cli.frame import complain
+from satcat.errors import FilterError
+from satcat.terminal import printable
+
+if TYPE_CHECKING:
+    from satcat.catalogue import Catalogue
+    from satcat.downloads.marks import Changed, Marked, Which
+    from satcat.filters import SearchFilters
+
+_NAMED = 20  # words that are named one by one
+
+ids_option = click.option(
+    "--ids", metavar="FILE|-",
+    help="These products, one a line: ids, names with or without suffix, or the first eight or more characters of "
+    "an id; -: standard input.",
+)  # fmt: skip
+
+
+def selection(
+    catalogue: Catalogue, filters: SearchFilters, ids: str | None, *, everything: bool
+) -> Which:
+    """What --ids, --all or the filters mean: words or a SELECT.
+
+    Raises:
+        FilterError: none of them is given, or more than one.
+    """
+    from satcat import select
+    from satcat.conditions import check_where
+
+    said = {"--ids": ids is not None, "--all": everything, "filters": bool(filters.set_names)}
+    given = [name for name, on in said.items() if on]
+    if not given:
+        raise FilterError("give filters, --ids FILE or --all: nothing was asked for")
+    if len(given) > 1:
+        raise FilterError(f"give only one of {' and '.join(given)}")
+    if ids is not None:
+        return options.read_lines("--ids", ids)
+    with catalogue.database.read() as connection:
+        check_where(connection, filters)
+    return select.select_products(filters)
+
+
+def tell_unclear(result: Marked | Changed) -> int:
+    """Name the words of --ids that mean no product, or several; the exit code that this gives."""
+    _name(result.unknown, "of no product in this catalogue")
+    _name(result.ambiguous, "the beginning of several ids: give more of it")
+    return int(bool(result.unknown or result.ambiguous))
+
+
+def _name(words: Sequence[str], what: str) -> None:
+    if not words:
+        return
+    complain(
+        f"{wording.count(len(words), 'line')} of --ids {'is' if len(words) == 1 else 'are'} {what}:"
+    )
+    for word in words[:_NAMED]:
+        click.echo(f"  {printable(word)[:200]}", err=True)
+    if len(words) > _NAMED:
+        click.echo(f"  and {len(words) - _NAMED:,} more", err=True)

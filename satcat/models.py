@@ -162,6 +162,10 @@ Index(
     products.c.product_type,
     products.c.sensing_start,
     products.c.cloud_cover,
+    # what reports count, so that they read this index alone
+    products.c.collection,
+    products.c.processing_level,
+    products.c.size_bytes,
     sqlite_where=products.c.tile_id.is_not(None),
     postgresql_where=products.c.tile_id.is_not(None),
 )
@@ -250,6 +254,13 @@ tile_months = Table(
     Column("clear_products", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+Index(
+    "ix_tile_months_month",
+    tile_months.c.month,
+    tile_months.c.products,
+    tile_months.c.clear_products,
+    tile_months.c.size_bytes,
 )
 
 scopes = Table(

@@ -138,7 +138,15 @@ def upgrade() -> None:
     op.create_index(
         "ix_products_tile",
         "products",
-        ["tile_id", "product_type", "sensing_start", "cloud_cover"],
+        [
+            "tile_id",
+            "product_type",
+            "sensing_start",
+            "cloud_cover",
+            "collection",
+            "processing_level",
+            "size_bytes",
+        ],
         sqlite_where=sa.text("tile_id IS NOT NULL"),
         postgresql_where=sa.text("tile_id IS NOT NULL"),
     )
@@ -192,6 +200,9 @@ def upgrade() -> None:
             "tile_id", "product_type", "month", "collection", name="pk_tile_months"
         ),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_tile_months_month", "tile_months", ["month", "products", "clear_products", "size_bytes"]
     )
     op.create_table(
         "tiles",

@@ -44,8 +44,9 @@ def command(
 ) -> None:  # fmt: skip
     """Run one read-only SQL statement on the catalogue.
 
-    Instead of SQL, - reads it from standard input. `satcat schema` explains the tables and shows reports. A parameter's VALUE that is written as a number is one, anything
-    else is text. Writing statements are refused; to mark products by SQL, use any SQLite tool.
+    Instead of SQL, - reads it from standard input. `satcat schema` explains the tables and shows reports. A
+    parameter's VALUE that is written as a number is one, anything else is text. Writing statements are refused; to
+    mark products by SQL, use any SQLite tool.
     """
     params = dict(map(_param, param))
     if statement == "-":

@@ -3,10 +3,11 @@ index ix_download_attempts_product: CREATE INDEX ix_download_attempts_product ON
 index ix_downloads_queue: CREATE INDEX ix_downloads_queue ON downloads (status, priority, requested_at)
 index ix_products_collection: CREATE INDEX ix_products_collection ON products (collection, sensing_start)
 index ix_products_name: CREATE INDEX ix_products_name ON products (name)
-index ix_products_tile: CREATE INDEX ix_products_tile ON products (tile_id, product_type, sensing_start, cloud_cover) WHERE tile_id IS NOT NULL
+index ix_products_tile: CREATE INDEX ix_products_tile ON products (tile_id, product_type, sensing_start, cloud_cover, collection, processing_level, size_bytes) WHERE tile_id IS NOT NULL
 index ix_scope_products_pk: CREATE INDEX ix_scope_products_pk ON scope_products (pk)
 index ix_sync_rejects_scope: CREATE INDEX ix_sync_rejects_scope ON sync_rejects (scope_id, resolved_at)
 index ix_sync_windows_scope: CREATE INDEX ix_sync_windows_scope ON sync_windows (scope_id, slice, window_start)
+index ix_tile_months_month: CREATE INDEX ix_tile_months_month ON tile_months (month, products, clear_products, size_bytes)
 table account_slots: CREATE TABLE account_slots ( account TEXT NOT NULL, slot INTEGER NOT NULL, worker TEXT, claim INTEGER DEFAULT 0 NOT NULL, lease_until TEXT, CONSTRAINT pk_account_slots PRIMARY KEY (account, slot) )
 table alembic_version: CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num) )
 table deleted_products: CREATE TABLE deleted_products ( id TEXT NOT NULL, name TEXT, collection TEXT, sensing_start TEXT, deletion_date TEXT, deletion_cause TEXT, kind TEXT NOT NULL, noticed_at TEXT NOT NULL, record TEXT, CONSTRAINT pk_deleted_products PRIMARY KEY (id), CONSTRAINT ck_deleted_products_ck_deleted_products_kind CHECK (kind IN ('deleted', 'vanished')) )

@@ -181,8 +181,8 @@ def to_wkt(wkb: bytes) -> str:
 
 
 def to_geojson(wkb: bytes) -> dict[str, Any]:
-    """The GeoJSON geometry of a stored footprint."""
-    return dict(mapping(load(wkb)))
+    """The GeoJSON geometry of a stored footprint; outer rings run counter-clockwise, as RFC 7946 wants."""
+    return dict(mapping(shapely.orient_polygons(load(wkb))))
 
 
 def load(wkb: bytes) -> BaseGeometry:

@@ -115,6 +115,11 @@ SOURCE_COLUMNS: tuple[str, ...] = tuple(
     f.name for f in fields(SatelliteImage) if f.name not in ("first_seen_at", "changed_at")
 )
 
+#: The columns of the table `products` that results have: all but `pk`, and `footprint`, which has to be asked for.
+RESULT_COLUMNS: tuple[str, ...] = (
+    *(name for name in SOURCE_COLUMNS if name != "footprint"), "content_hash", "first_seen_at", "changed_at",
+)  # fmt: skip
+
 
 def content_hash(values: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of the source columns in `values`: a canonical JSON object, sorted by key, unknown ones left out.

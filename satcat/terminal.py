@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
+
+_WIDE = ("W", "F")
+
 
 def printable(text: str) -> str:
     """The text on one line with control characters escaped, so that what came from outside cannot drive the terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def width(text: str) -> int:
+    """How many cells of a terminal a printable text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def cut(text: str, cells: int) -> str:
+    """The text, cut to so many cells; an ellipsis shows that there was more."""
+    if width(text) <= cells:
+        return text
+    ends = itertools.accumulate(map(_cells, text))
+    return text[: sum(end < cells for end in ends)] + "…"
+
+
+def padded(text: str, cells: int, *, to_right: bool = False) -> str:
+    """The text with spaces after it, or before it, so that it takes so many cells."""
+    space = " " * (cells - width(text))
+    return space + text if to_right else text + space
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in _WIDE else 1
 
 
 def _escaped(character: str) -> str:

@@ -13,7 +13,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.exceptions import NoSuchCommand
@@ -58,6 +58,13 @@ class SatcatGroup(click.Group):
         command = import_module(f"satcat.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; if its reader leaves, that is no failure, as click would have it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _left_alone()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
@@ -123,8 +130,7 @@ def run(args: list[str]) -> int:
         complain("stopped; run the same command again to go on")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-        return 1
+        return _left_alone()
     except SatcatError as error:
         _show_traceback(settings)
         complain(str(error) or type(error).__name__)
@@ -140,6 +146,12 @@ def run(args: list[str]) -> int:
         complain(f"unexpected {what}; run again with -vv, and please report this")
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _left_alone() -> int:
+    """Whoever read what was printed has left, as `head` does: the exit code that a shell gives a process for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+    return 141  # 128 and SIGPIPE
 
 
 def _usage(error: click.ClickException) -> str:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from operator import getitem
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO, TypeAlias, TypeVar
 
 import click
 
-from satcat.cli.formats import FORMATS, Get, Writer
+from satcat.cli import table
 from satcat.cli.table import NO_WORDS, Words
-from satcat.errors import FilterError, SatcatError
+from satcat.errors import FilterError
+from satcat.exports import text, whole
+from satcat.exports.rows import Rows
+
+#: Gives the value of a row's column.
+Get: TypeAlias = Callable[[Any, str], Any]
+FORMATS = ("table", "csv", "json", "ndjson", "geojson", "ids")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,88 +62,88 @@ class Output:
         *,
         get: Get = getitem,
         in_table: Sequence[str] | None = None,
+        more: Sequence[str] = (),
         words: Mapping[str, Words] = NO_WORDS,
     ) -> int:
         """Write rows and return how many there were.
 
         Args:
-            columns: all that there are; --columns picks from them.
-            get: gives a row's value of a column; of `footprint` too (WKB), where geojson is possible.
-            in_table: what a table shows if --columns says nothing; None: all.
+            columns, in_table, more: as for `choose`.
+            get: gives a row's value of a column.
             words: how a table words a column's known values, where not as any other value.
+        """
+        chosen = self.choose(columns, in_table, more)
+        values = ([get(row, name) for name in chosen] for row in rows)
+        return self.put(Rows(chosen, values), words)
+
+    def choose(
+        self,
+        columns: Sequence[str],
+        in_table: Sequence[str] | None = None,
+        more: Sequence[str] = (),
+    ) -> list[str]:
+        """The columns to write.
+
+        Args:
+            columns: those that there are if --columns says nothing.
+            in_table: those of a table then; None: all.
+            more: what else --columns may ask for.
 
         Raises:
             FilterError: --columns names one that there is not, or the format needs one that there is not.
         """
-        chosen = self._chosen(columns, in_table)
-        with self._opened() as file:
-            writer = Writer(file, chosen, get)
-            if self.format == "table":
-                width = (
-                    None if self.path or not file.isatty() else shutil.get_terminal_size().columns
-                )
-                return writer.table(rows, width, words)
-            write: Callable[[Iterable[Any]], int] = getattr(writer, self.format)
-            return write(rows)
-
-    def _chosen(self, columns: Sequence[str], in_table: Sequence[str] | None) -> list[str]:
+        everything = [*columns, *more]
         if self.format == "ids":
             named = [name for name in ("id", "product_id") if name in columns]
             if not named:
                 raise FilterError("-f ids: the result has no column id or product_id")
             return named[:1]
-        if self.columns is None:
-            return list((in_table if self.format == "table" else None) or columns)
-        wanted = [name.strip() for name in self.columns.split(",")]
-        for name in wanted:
-            if name not in columns:
-                near = difflib.get_close_matches(name, columns, n=3) or columns
-                raise FilterError(
-                    f"--columns {name!r}: no such column; there are {', '.join(near)}"
-                )
-        return wanted
+        if self.columns is not None:
+            chosen = chosen_columns(self.columns, everything)
+        else:
+            chosen = list((in_table if self.format == "table" else None) or columns)
+        if self.format != "geojson" or "footprint" in chosen:
+            return chosen
+        if "footprint" not in everything:
+            raise FilterError("-f geojson: the result has no column footprint")
+        return [*chosen, "footprint"]
+
+    def put(self, rows: Rows, words: Mapping[str, Words] = NO_WORDS) -> int:
+        """Write rows of chosen columns and return how many there were."""
+        with self._opened() as file:
+            if self.format != "table":
+                return text.WRITERS[self.format](rows, file)
+            to_terminal = self.path is None and file.isatty()
+            width = shutil.get_terminal_size().columns if to_terminal else None
+            return table.write(file, rows.columns, text.worded(rows), width, words)
 
     @contextmanager
     def _opened(self) -> Iterator[TextIO]:
         if self.path is None:
             yield sys.stdout
-            return
-        try:
-            with (
-                _beside(self.path) if _may_be_replaced(self.path) else _in_place(self.path) as file
-            ):
+        elif not whole.may_be_replaced(self.path):
+            with whole.told(self.path), _text(self.path) as file:
                 yield file
-        except OSError as error:
-            raise SatcatError(f"-o {self.path} cannot be written: {error.strerror}") from error
+        else:
+            with whole.beside(self.path) as part, _text(part) as file:
+                yield file
 
 
-def _may_be_replaced(path: Path) -> bool:
-    """A device or a pipe, such as /dev/null, is written to; put a file in its place and it is gone for everyone."""
-    return path.is_file() or not path.exists()
+def chosen_columns(stated: str, columns: Sequence[str]) -> list[str]:
+    """The columns that `A,B,…` names.
+
+    Raises:
+        FilterError: one is not among those that there are, or stands there twice.
+    """
+    wanted = [name.strip() for name in stated.split(",")]
+    for number, name in enumerate(wanted):
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=3) or columns
+            raise FilterError(f"--columns {name!r}: no such column; there are {', '.join(near)}")
+        if name in wanted[:number]:
+            raise FilterError(f"--columns {name!r}: it is there twice")
+    return wanted
 
 
-def _in_place(path: Path) -> TextIO:
+def _text(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", newline="")
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[TextIO]:
-    """A file that takes the path's place when it is whole; where the path is a link, that of what it points to."""
-    path = path.resolve()
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", newline="", delete=False
-    ) as file:
-        part = Path(file.name)
-        try:
-            yield file  # type: ignore[misc]
-            file.close()
-            part.chmod(0o666 & ~_umask())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,14 +12,12 @@ from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, tell
 from satcat.cli.output import Output, output
 from satcat.cli.table import Words
-from satcat.products import SatelliteImage
+from satcat.exports.rows import Rows
+from satcat.products import RESULT_COLUMNS
 
 if TYPE_CHECKING:
     from satcat.filters import SearchFilters
 
-#: The columns of products that machine formats give: all but pk and footprint.
-COLUMNS = [f.name for f in fields(SatelliteImage) if f.name != "footprint"]
-COLUMNS.insert(COLUMNS.index("attributes") + 1, "content_hash")
 IN_TABLE = ("sensing_start", "tile_id", "cloud_cover", "size_bytes", "online", "name")
 #: How a table words some of them.
 WORDS: dict[str, Words] = {"cloud_cover": "{:.1f}".format, "size_bytes": wording.size}
@@ -76,8 +73,10 @@ def command(
         survey = catalogue.survey(filters)
         tell(settings, survey)
         with catalogue.database.read() as connection:
-            found = select.iterate(connection, filters, **choice)
-            total = out.write(found, COLUMNS, get=getattr, in_table=IN_TABLE, words=WORDS)
+            columns = out.choose(RESULT_COLUMNS, IN_TABLE, more=["footprint"])
+            total = out.put(
+                Rows(columns, select.rows(connection, filters, columns, **choice)), WORDS
+            )
     if total == 0 or out.format == "table":
         settings.say(wording.count(total, "product"))
     insist(survey, strict=strict)

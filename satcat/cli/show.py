@@ -11,8 +11,8 @@ from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
-from satcat.cli.query import COLUMNS
 from satcat.errors import SatcatError
+from satcat.products import RESULT_COLUMNS
 from satcat.terminal import printable
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def command(settings: Settings, which: str, out: Output) -> None:
             for product in found:
                 _print(product, _download(connection, product.id))
         else:
-            out.write(found, COLUMNS, get=getattr)
+            out.write(found, RESULT_COLUMNS, get=getattr, more=["footprint"])
 
 
 def _print(product: SatelliteImage, download: str | None) -> None:
     from satcat import footprints
 
     shown: dict[str, Any] = {
-        name: getattr(product, name) for name in COLUMNS if name != "attributes"
+        name: getattr(product, name) for name in RESULT_COLUMNS if name != "attributes"
     }
     shown["footprint"] = footprints.to_wkt(product.footprint) if product.footprint else None
     shown["download"] = download

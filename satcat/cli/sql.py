@@ -14,6 +14,7 @@ from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output
 from satcat.errors import FilterError
+from satcat.exports.rows import Rows
 
 
 @satcat_command(
@@ -44,9 +45,9 @@ def command(
 ) -> None:  # fmt: skip
     """Run one read-only SQL statement on the catalogue.
 
-    Instead of SQL, - reads it from standard input. `satcat schema` explains the tables and shows reports. A
-    parameter's VALUE that is written as a number is one, anything else is text. Writing statements are refused; to
-    mark products by SQL, use any SQLite tool.
+    Instead of SQL, - reads it from standard input. `satcat schema` explains the tables and shows reports. A parameter's
+    VALUE that is written as a number is one, anything else is text. Writing statements are refused; to mark products by
+    SQL, use any SQLite tool.
     """
     params = dict(map(_param, param))
     if statement == "-":
@@ -56,7 +57,9 @@ def command(
         catalogue.sql(statement, params, seconds=time_limit) as result,
     ):
         place = {name: number for number, name in enumerate(_distinct(result.columns))}
-        total = out.write(result.rows, list(place), get=lambda row, name: row[place[name]])
+        columns = out.choose(list(place))
+        pick = [place[name] for name in columns]
+        total = out.put(Rows(columns, ([row[at] for at in pick] for row in result.rows)))
     if out.format == "table":
         settings.say(wording.count(total, "row"))
 

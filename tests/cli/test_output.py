@@ -13,26 +13,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satcat.cli import formats, table, wording
-from satcat.cli.query import COLUMNS
+from satcat import footprints, terminal
+from satcat.cli import output, table, wording
+from satcat.exports import text
+from satcat.exports.rows import Rows
 from satcat.models import products
+from satcat.products import RESULT_COLUMNS
 from tests.cli.conftest import Run
 
 
 def written(form: str, rows: list[dict[str, object]]) -> str:
     file = io.StringIO()
-    writer = formats.Writer(file, list(rows[0]), lambda row, name: row[name])
-    assert getattr(writer, form)(rows) == len(rows)
+    names = list(rows[0])
+    given = Rows(names, ([row[name] for name in names] for row in rows))
+    assert text.WRITERS[form](given, file) == len(rows)
     return file.getvalue()
 
 
 def test_machine_formats_hold_all_columns_but_pk_and_footprint() -> None:
-    assert [c.name for c in products.columns if c.name not in ("pk", "footprint")] == sorted(
-        COLUMNS, key=[c.name for c in products.columns].index
-    )
+    every = [column.name for column in products.columns]
+    assert sorted(RESULT_COLUMNS) == sorted(set(every) - {"pk", "footprint"})
 
 
 cells = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -47,12 +51,36 @@ def test_any_text_comes_back_from_csv_and_json(rows: list[dict[str, object]]) ->
 
 
 @given(st.text(), st.integers(18, 40))
-def test_no_text_drives_the_terminal_or_breaks_a_line(text: str, width: int) -> None:
+def test_no_text_drives_the_terminal_or_breaks_a_line(said: str, width: int) -> None:
     file = io.StringIO()
-    table.write(file, ["name", "other"], [[text, "x"]], width)
+    table.write(file, ["name", said], [[said, "x"]], width)
     lines = file.getvalue().split("\n")
     assert len(lines) == 4
-    assert all(line.isprintable() and len(line) <= width for line in lines)
+    assert all(line.isprintable() and terminal.width(line) <= width for line in lines)
+
+
+@given(st.lists(st.sampled_from([3, 9, 40]), min_size=1, max_size=30), st.integers(10, 130))
+def test_a_table_is_never_wider_than_the_terminal(cells: list[int], width: int) -> None:
+    file = io.StringIO()
+    headings = [f"c{number}" for number in range(len(cells))]
+    table.write(file, headings, [["x" * count for count in cells]], width)
+    heading, *lines = file.getvalue().splitlines()
+    assert max(map(len, [heading, *lines])) <= max(
+        width, 21
+    )  # one column of 8 and the count of the rest
+    shown = [name for name in heading.split() if name in headings]
+    assert shown == headings[: len(shown)]
+    left_out = len(headings) - len(shown)
+    assert heading.endswith(f"+{left_out} column{'s' * (left_out > 1)}") is bool(left_out)
+
+
+def test_wide_and_combining_characters_keep_columns_aligned() -> None:
+    file = io.StringIO()
+    table.write(file, ["place", "n"], [["東京", 1], ["Zu\u0308rich", 2], ["Rome", 3]])
+    assert file.getvalue().splitlines()[2:] == ["東京    1", "Zu\u0308rich  2", "Rome    3"]
+    file = io.StringIO()
+    table.write(file, ["place", "n"], [["東京都千代田区", 1]], 12)
+    assert file.getvalue().splitlines()[2] == "東京都千…  1"
 
 
 def test_values_are_in_the_stored_form() -> None:
@@ -81,14 +109,19 @@ def test_a_table_gives_up_long_headings_before_values() -> None:
     assert "n" * 20 in file.getvalue()
 
 
-def test_rows_stream(tmp_path: Path) -> None:
-    rows = ({"id": f"{n:036d}"} for n in range(200_000))
+@pytest.mark.parametrize("form", output.FORMATS)
+def test_rows_stream(tmp_path: Path, form: str) -> None:
+    point = footprints.to_wkb(footprints.from_point(1, 2))
+    rows = Rows(["id", "footprint"], ((f"{n:036d}", point) for n in range(10_000)))
     with (tmp_path / "out").open("w") as file:
         tracemalloc.start()
-        formats.Writer(file, ["id"], lambda row, name: row[name]).table(rows)
+        if form == "table":
+            table.write(file, rows.columns, rows.values)
+        else:
+            text.WRITERS[form](rows, file)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert peak < 5_000_000
+    assert peak < 1_500_000
 
 
 @pytest.mark.parametrize(
@@ -170,7 +203,7 @@ def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
     assert process.stdout.readline() == b"x\n"
     process.stdout.close()
     _, err = process.communicate(timeout=30)
-    assert err == b""
+    assert (err, process.returncode) == (b"", 141)
 
 
 def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: Path) -> None:
@@ -193,6 +226,44 @@ def test_a_link_is_written_through(run: Run, mirror: Path, tmp_path: Path) -> No
     assert run("query", "-f", "ids", "-o", "link.txt").code == 0
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "target.txt").read_text() == run("query", "-f", "ids").out
+
+
+@pytest.mark.parametrize(
+    "words", [("query", "-q", "-o", "satcat.db"), ("sql", "SELECT 1", "-o", "link")]
+)
+def test_a_catalogue_is_not_written_over(
+    run: Run, mirror: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "link").symlink_to("satcat.db")
+    done = run(*words)
+    assert (done.code, done.err) == (
+        2,
+        f"satcat: {mirror} is a satcat catalogue: name another file\n",
+    )
+    assert run("query", "-f", "ids").code == 0
+
+
+def test_a_footprint_that_is_asked_for_is_wkt(run: Run, mirror: Path) -> None:
+    asked = ("query", "--columns", "id,footprint", "--limit", "1", "-q")
+    (row,) = csv.DictReader(io.StringIO(run(*asked, "-f", "csv").out))
+    assert footprints.area_of_interest(row["footprint"]).area > 0.5
+    assert json.loads(run(*asked, "-f", "json").out) == [row]
+    same = run(
+        "sql",
+        "SELECT id, footprint FROM products ORDER BY sensing_start DESC, id LIMIT 1",
+        "-f",
+        "csv",
+    ).out
+    assert same == run(*asked, "-f", "csv").out
+    assert row["footprint"] in run(*asked).out
+
+
+def test_outer_rings_of_geojson_run_counter_clockwise(run: Run, mirror: Path) -> None:
+    done = json.loads(run("query", "-f", "geojson", "--columns", "id").out)
+    rings = [shapely.LinearRing(f["geometry"]["coordinates"][0]) for f in done["features"]]
+    assert rings
+    assert all(ring.is_ccw for ring in rings)
+    assert {tuple(f["properties"]) for f in done["features"]} == {("id",)}
 
 
 def test_json_has_no_infinity(run: Run, mirror: Path) -> None:

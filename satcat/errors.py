@@ -16,7 +16,7 @@
       DownloadsFailedError          7  some downloads failed
       DifferencesError              8  verify: differences are left
       TransferError                 1  one file could not be brought here
-        TruncatedError*, ChecksumMismatchError, ProductOfflineError, ProductGoneError, DiskFullError,
+        TruncatedError*, ChecksumMismatchError, PackageError, ProductOfflineError, ProductGoneError, DiskFullError,
         UnwritableError, NameTakenError, TransferStoppedError, LostClaimError
 
 `*` = `retryable`: the same request may succeed a little later. Each error hands its fields to `super().__init__`
@@ -285,6 +285,10 @@ class ChecksumMismatchError(TransferError):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.algorithm} is {self.actual}, not {self.expected}"
+
+
+class PackageError(TransferError):
+    """What the source says is in a product's package cannot be kept as files."""
 
 
 class ProductOfflineError(TransferError):

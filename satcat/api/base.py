@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage, SearchResults
 from satcat.times import Interval
@@ -80,6 +81,29 @@ class Feed(StrEnum):
     MODIFICATION = "modification"
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One file, or one folder, of a product's package.
+
+    Attributes:
+        steps: the names of the folders that lead to it, the package's own folder first, and its own name; each as the
+            source says it, so none of them is to be trusted as a path.
+        size_bytes: of a file; None if the source does not say.
+        checksum: what a file's bytes should hash to, if known, by `algorithm`.
+    """
+
+    steps: tuple[str, ...]
+    size_bytes: int | None = None
+    is_folder: bool = False
+    algorithm: str | None = None
+    checksum: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path inside the package's folder; the bare name of a product that is one file."""
+        return "/".join(self.steps[1:] or self.steps)
+
+
 class Answer(Protocol):
     """The bytes of one file, as they arrive."""
 
@@ -95,8 +119,9 @@ class Answer(Protocol):
 class SatelliteAPI(ABC):
     """A source of products.
 
-    Mirroring is built on `clock`, `pages`, `count`, `ids`, `changes`, `deletions` and `get`; downloading on `open`;
-    `search` and `download` are for people. Nothing touches the network before it is asked to.
+    Mirroring is built on `clock`, `pages`, `count`, `ids`, `changes`, `deletions` and `get`; downloading on `open`, and on
+    `nodes` where single files can be had; `search` and `download` are for people. Nothing touches the network before it is
+    asked to.
     All intervals are half-open, all dates UTC. Every method may raise SourceError.
     """
 
@@ -172,11 +197,27 @@ class SatelliteAPI(ABC):
     ) -> Iterator[tuple[str, SatelliteImage | Reject | None]]:
         """Ask for each product at its own address; None means that the source says there is none."""
 
+    def nodes(self, product: SatelliteImage, folder: Node | None = None) -> list[Node]:
+        """What is in one folder of a product's package, by one request; None: what is on top, mostly one folder.
+
+        Empty folders may be left out.
+
+        Raises:
+            FilterError: this source gives whole products only.
+            ProductGoneError, ProductOfflineError: it cannot be had, or not now.
+        """
+        raise FilterError(f"{self.source} gives whole products only: mark without --include")
+
     @abstractmethod
     def open(
-        self, product: SatelliteImage, *, start: int = 0, etag: str | None = None
+        self,
+        product: SatelliteImage,
+        *,
+        node: Node | None = None,
+        start: int = 0,
+        etag: str | None = None,
     ) -> AbstractContextManager[Answer]:
-        """Ask for the product's bytes from `start` on, if they are still those of `etag`.
+        """Ask for the bytes of a product, or of one file of it, from `start` on, if they are still those of `etag`.
 
         The source may answer from byte 0 all the same: look at the answer's `start`.
         """

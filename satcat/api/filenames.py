@@ -8,6 +8,8 @@ spellings. Every name is safe as one part of a path on any system, however hosti
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import Iterable
 
 from satcat.products import SatelliteImage
 
@@ -27,6 +29,8 @@ _SUFFIXES = {
     "tiff": (".tif", ".tiff"),
     "xml": (".EOF", ".xml", ".kml"),
 }
+#: Endings of those files of packages that start as messages of a server do.
+_TEXTS = (".xml", ".safe", ".html", ".htm", ".xsd", ".xsl", ".xslt", ".gml", ".kml", ".json", ".geojson", ".svg", ".eof", ".gfs", ".vrt", ".qml")  # fmt: skip
 _KNOWN = frozenset(suffix.lower() for suffixes in _SUFFIXES.values() for suffix in suffixes)
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
@@ -70,6 +74,16 @@ def is_message(product: SatelliteImage, head: bytes) -> bool:
     )
 
 
+def is_message_for(name: str, head: bytes) -> bool:
+    """Tell the same of one file of a package: those hold pages, schemas and texts, which their names say as well."""
+    return kind(head) in ("html", "json", "xml") and not name.lower().endswith(_TEXTS)
+
+
+def is_safe(steps: Iterable[str]) -> bool:
+    """Tell whether names from outside may be folders and a file on any system, as they are."""
+    return all(step == _safe(step) and len(step.encode()) <= LONGEST for step in steps)
+
+
 def final_name(
     product: SatelliteImage,
     answer_filename: str | None = None,
@@ -90,10 +104,31 @@ def final_name(
     return _bounded(_safe(stem), _safe_mark(mark) + suffix)
 
 
-def part_name(product: SatelliteImage, claim: int) -> str:
-    """Name the hidden file that collects the bytes while they arrive; no two products, and no two claims, share it."""
+def folder_name(product: SatelliteImage, package: str, *, mark: str = "") -> str:
+    """Name the folder for some files of a product: `<name without .SAFE or .SEN3><mark><.SAFE or .SEN3, if it has one>`.
+
+    Args:
+        package: what the source calls the package's own folder; its ending counts where the product's name has none.
+    """
+    stem, _ = _split(product.name)
+    endings = [ending for name in (product.name, package) for ending in _FOLDERS if name.lower().endswith(ending)]  # fmt: skip
+    return _bounded(_safe(stem), _safe_mark(mark) + (endings[0].upper() if endings else ""))
+
+
+def part_name(product: SatelliteImage, claim: int, of: str = "") -> str:
+    """Name the hidden file that collects the bytes while they arrive; no two products, and no two claims, share it.
+
+    Args:
+        of: the file's path in the package, if it is one of several.
+    """
+    stem, file = _safe(_split(product.name)[0]), f".{zlib.crc32(of.encode()):08x}" if of else ""
+    return "." + _bounded(stem, f"_{_safe_mark(product.id[:8])}{file}.{claim}.part", LONGEST - 1)
+
+
+def parts_name(product: SatelliteImage) -> str:
+    """Name the hidden folder that collects some files of a product until all are there."""
     stem = _safe(_split(product.name)[0])
-    return "." + _bounded(stem, f"_{_safe_mark(product.id[:8])}.{claim}.part", LONGEST - 1)
+    return "." + _bounded(stem, f"_{_safe_mark(product.id)}.parts", LONGEST - 1)
 
 
 def marks(product: SatelliteImage) -> tuple[str, ...]:

@@ -146,9 +146,19 @@ class HttpClient:
         self._session.close()
 
     def get(
-        self, url: str, params: Sequence[tuple[str, str]], read: Callable[[Any], ValueT]
+        self,
+        url: str,
+        params: Sequence[tuple[str, str]],
+        read: Callable[[Any], ValueT],
+        *,
+        patient: bool = True,
+        longest: int | None = None,
     ) -> Reply[ValueT]:
         """Ask for JSON, again and again if need be; `read` makes the value of it, and may raise SourceError.
+
+        Args:
+            patient: False asks once, for callers who have patience of their own.
+            longest: bytes of the longest answer that is read; some hundred megabytes if not given.
 
         Raises:
             SourceError: what the last attempt came to.
@@ -156,14 +166,14 @@ class HttpClient:
 
         def once() -> Reply[ValueT]:
             with self._exchange("GET", url, params=params) as response:
-                body = self._body(response)
+                body = self._body(response, longest)
             self._refuse(response, body)
             moment = self._date(response)
             # one at a time: threads gain nothing by parsing together, and a page's JSON takes tens of megabytes
             with self._parsing:
                 return Reply(read(answers.parse_json(host_of(url), body)), moment)
 
-        return self.retrying(once)
+        return self.retrying(once) if patient else once()
 
     def post(self, url: str, form: Mapping[str, str]) -> Any:
         """Send a form and give the JSON of the answer; sent again only if the source says "not now".
@@ -271,7 +281,7 @@ class HttpClient:
         settings = self._session.merge_environment_settings(url, direct, True, None, None)
         return self._session.send(prepared, allow_redirects=False, timeout=_TIMEOUT, **settings)
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response, longest: int | None = None) -> bytes:
         """The whole body, if it is of a sane size and comes in time."""
         where = host_of(response.url)
         body = bytearray()
@@ -279,8 +289,8 @@ class HttpClient:
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             self._wait()
-            if len(body) > _MAX_BODY:
-                raise MalformedResponseError(where, f"more than {_MAX_BODY} bytes")
+            if len(body) > (most := longest or _MAX_BODY):
+                raise MalformedResponseError(where, f"more than {most} bytes")
             if time.monotonic() > deadline:
                 raise SourceUnavailableError(where, f"not done after {_BODY_SECONDS:.0f} s")
         return bytes(body)

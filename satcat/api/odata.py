@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from satcat.api import odata_filter, odata_parse
+from satcat.api import odata_filter, odata_nodes, odata_parse
 from satcat.api.auth import TokenProvider
-from satcat.api.base import Deletion, Feed, Listed, Page, Reject, SatelliteAPI
+from satcat.api.base import Deletion, Feed, Listed, Node, Page, Reject, SatelliteAPI
 from satcat.api.http import HttpClient, host_of
 from satcat.api.listing import Request
 from satcat.api.odata_bytes import HttpAnswer, open_bytes
@@ -193,12 +193,22 @@ class ODataAPI(SatelliteAPI):
         for id in ids:
             yield id, self._get(id, collection) if odata_parse.is_id(id) else None
 
+    def nodes(self, product: SatelliteImage, folder: Node | None = None) -> list[Node]:
+        """List one folder of the product's package; see `odata_nodes`."""
+        return odata_nodes.listing(self.http, self._package(product), product.name, folder)
+
     def open(
-        self, product: SatelliteImage, *, start: int = 0, etag: str | None = None
+        self,
+        product: SatelliteImage,
+        *,
+        node: Node | None = None,
+        start: int = 0,
+        etag: str | None = None,
     ) -> AbstractContextManager[HttpAnswer]:
-        """Ask for the product's bytes; see `odata_bytes`."""
-        url = f"{self.DOWNLOAD_URL}({_address(product.id)})/$value"
-        return open_bytes(self.http, self._tokens, url, product.name, start=start, etag=etag)
+        """Ask for the bytes of the product, or of one file of it; see `odata_bytes`."""
+        url = f"{self._package(product)}{odata_nodes.address(node)}/$value"
+        name = product.name if node is None else f"{product.name}: {node.path}"
+        return open_bytes(self.http, self._tokens, url, name, start=start, etag=etag)
 
     def search(self, filters: SearchFilters) -> SearchResults:
         """Every product that matches, newest sensing first, then by id.
@@ -228,6 +238,9 @@ class ODataAPI(SatelliteAPI):
         if verbose:
             logger.info("%s: %d bytes, %s", done.path, done.size_bytes, done.verification)
         return done.path
+
+    def _package(self, product: SatelliteImage) -> str:
+        return f"{self.DOWNLOAD_URL}({_address(product.id)})"
 
     def _search(self, filters: SearchFilters) -> SearchResults:
         for _ in range(_SEARCHES):

@@ -24,6 +24,7 @@ from satcat.errors import (
     ProductGoneError,
     ProductOfflineError,
     RequestRejectedError,
+    SatcatError,
 )
 
 _MAX_ERROR_BODY = 65_536
@@ -97,13 +98,18 @@ def _refuse(response: requests.Response, name: str, token: str) -> None:
         raise error or MalformedResponseError(where, f"status {status}")
     if status == HTTPStatus.UNAUTHORIZED:
         raise CredentialsError(f"{where} refused the access token ({error.detail})")
+    raise refusal(error, name)
+
+
+def refusal(error: RequestRejectedError, name: str) -> SatcatError:
+    """What a refusal by the download host says of the product called so."""
     if "offline" in error.detail.lower():
-        raise ProductOfflineError(
+        return ProductOfflineError(
             f"{name}: it is archived ({error.detail}); order it at the source first"
         )
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        raise ProductGoneError(f"{name}: {where} no longer has it ({error.detail})")
-    raise error
+    if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return ProductGoneError(f"{name}: {error.where} no longer has it ({error.detail})")
+    return error
 
 
 def _answer(response: requests.Response, start: int) -> HttpAnswer:

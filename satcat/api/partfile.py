@@ -45,8 +45,8 @@ class Digest(Protocol):
 
 
 def new_digest(algorithm: str) -> Digest:
-    """Start a hash: `blake3` or `md5`."""
-    return blake3() if algorithm == "blake3" else hashlib.md5(usedforsecurity=False)
+    """Start a hash: `blake3`, or one that hashlib knows."""
+    return blake3() if algorithm == "blake3" else hashlib.new(algorithm, usedforsecurity=False)
 
 
 def hash_file(path: Path, algorithm: str, stop: threading.Event | None = None) -> str:

@@ -10,19 +10,20 @@ taken as it comes. Published checksums go stale, so a mismatch first re-reads th
 
 from __future__ import annotations
 
-import random
 import threading
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from satcat.api.base import Answer, SatelliteAPI
-from satcat.api.filenames import is_message, kind
+from satcat.api.base import Answer, Node, SatelliteAPI
+from satcat.api.filenames import is_message, is_message_for, kind
 from satcat.api.partfile import CHUNK, PartFile, hash_file, stop_if
+from satcat.api.patience import PATIENT, Patience, outwaiting
 from satcat.errors import (
     ChecksumMismatchError,
     MalformedResponseError,
@@ -41,32 +42,8 @@ OnProgress: TypeAlias = Callable[[int, int | None], None]
 _RANGE_NOT_SATISFIABLE = 416
 #: Bytes asked for at a time: larger pieces are hardly faster, and a slow one delays stopping.
 _PIECE = 1 << 18
-_MOST_WAITS = 30
-_LONGEST_ASKED = 3600.0  # seconds
 #: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
 _LARGEST_RATIO = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and after how many seconds a broken transfer is taken up again.
-
-    `attempts` counts those in a row that brought nothing new.
-    """
-
-    attempts: int = 5
-    first_delay: float = 1.0
-    longest_delay: float = 60.0
-
-    def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures: twice as long each time, with some chance in it."""
-        return min(self.longest_delay, self.first_delay * 2.0 ** (failures - 1)) * random.uniform(
-            0.75, 1.25
-        )
-
-
-#: What is right for a real source.
-PATIENT = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +97,7 @@ def fetch(
     if (found := check_file(target, product, stop)) is not None:
         return found
     with PartFile(target.with_name(f".{target.name}.part")) as part:
-        brought = _outwaiting(
+        brought = outwaiting(
             lambda: bring(api, product, part, on_progress=on_progress, stop=stop, patience=patience),
             patience, stop,
         )  # fmt: skip
@@ -139,6 +116,7 @@ def bring(
     product: SatelliteImage,
     part: PartFile,
     *,
+    node: Node | None = None,
     on_progress: OnProgress = ignore,
     stop: threading.Event | None = None,
     patience: Patience = PATIENT,
@@ -150,6 +128,7 @@ def bring(
     from its beginning.
 
     Args:
+        node: the file of the product's package that is wanted; None: the whole product.
         reread: how to read the product again; `read` if not given.
 
     Raises:
@@ -158,18 +137,18 @@ def bring(
         RateLimitedError: the source asks to wait; nothing is lost.
         ProductOfflineError, ProductGoneError, DiskFullError, TransferStoppedError
     """
-    transfer = _Transfer(api, part, on_progress, stop or threading.Event(), patience)
-    read_again = fetched_again = False
+    transfer = _Transfer(api, part, on_progress, stop or threading.Event(), patience, node)
+    read_again, fetched_again = node is not None, False
     while True:
         try:
             return transfer.complete(product)
         except ChecksumMismatchError:
             if fetched_again:
                 raise
-            before = published(product)
+            before = expected(product, node)
             if not read_again:
                 product, read_again = (reread or partial(read, api))(product), True
-            if published(product) == before:
+            if expected(product, node) == before:
                 fetched_again = True
                 part.cut(0)
 
@@ -198,6 +177,13 @@ def published(product: SatelliteImage) -> tuple[int | None, str | None, str | No
     return product.size_bytes, None, None
 
 
+def expected(
+    product: SatelliteImage, node: Node | None
+) -> tuple[int | None, str | None, str | None]:
+    """What is known of the bytes of the product, or of one file of it: size, algorithm and checksum."""
+    return published(product) if node is None else (node.size_bytes, node.algorithm, node.checksum)
+
+
 def check_file(
     path: Path, product: SatelliteImage, stop: threading.Event | None = None
 ) -> Transferred | None:
@@ -220,7 +206,7 @@ def check_file(
 
 
 class _Transfer:
-    """The bytes of one product on their way into one part file."""
+    """The bytes of one product, or of one file of it, on their way into one part file."""
 
     def __init__(
         self,
@@ -229,8 +215,9 @@ class _Transfer:
         on_progress: OnProgress,
         stop: threading.Event,
         patience: Patience,
+        node: Node | None = None,
     ) -> None:
-        self.api, self.part, self.stop = api, part, stop
+        self.api, self.part, self.stop, self.node = api, part, stop, node
         self.on_progress, self.patience = on_progress, patience
         self.etag: str | None = None
         self.filename: str | None = None
@@ -239,7 +226,7 @@ class _Transfer:
 
     def complete(self, product: SatelliteImage) -> Brought:
         """Fetch what is missing, then check the whole."""
-        size, algorithm, checksum = published(product)
+        size, algorithm, checksum = expected(product, self.node)
         self.part.hash_with(algorithm or "blake3", self.stop)
         if checksum is None and self.etag is None:
             self.part.cut(0)  # nothing would show that old and new bytes belong together
@@ -274,9 +261,9 @@ class _Transfer:
 
     def _attempt(self, product: SatelliteImage, size: int | None) -> None:
         """Fetch from where the part ends to the end of the body."""
-        if (size is not None and self.part.size > size) or is_message(product, self.part.head):
+        if (size is not None and self.part.size > size) or self._is_message(product):
             self.part.cut(0)
-        with self.api.open(product, start=self.part.size, etag=self.etag) as answer:
+        with self._open(product) as answer:
             self._accept(answer)
             promised = answer.size
             total = size if size is not None else promised
@@ -287,10 +274,20 @@ class _Transfer:
                 self.on_progress(self.part.size, total)
                 if size is not None and self.part.size > size:
                     return  # the check will say so
-        if is_message(product, self.part.head) and self.part.size != size:
+        if self._is_message(product) and self.part.size != size:
             raise MalformedResponseError(self.api.url, "a message instead of the product")
         if self.part.size < (promised if promised is not None else size or 0):
-            raise TruncatedError(product.name, promised or size or 0, self.part.size)
+            raise TruncatedError(self._name(product), promised or size or 0, self.part.size)
+
+    def _open(self, product: SatelliteImage) -> AbstractContextManager[Answer]:
+        return self.api.open(product, node=self.node, start=self.part.size, etag=self.etag)
+
+    def _name(self, product: SatelliteImage) -> str:
+        return product.name if self.node is None else f"{product.name}: {self.node.path}"
+
+    def _is_message(self, product: SatelliteImage) -> bool:
+        head = self.part.head
+        return is_message_for(self.node.path, head) if self.node else is_message(product, head)
 
     def _take(self, chunk: bytes, *, resumed: bool) -> None:
         self.part.write(chunk)
@@ -309,17 +306,18 @@ class _Transfer:
         self.etag, self.filename = answer.etag, answer.filename or self.filename
 
     def _verify(self, product: SatelliteImage) -> Verification:
-        size, algorithm, checksum = published(product)
+        size, algorithm, checksum = expected(product, self.node)
+        name = self._name(product)
         if size is not None and self.part.size != size:
-            raise ChecksumMismatchError(product.name, "size", str(size), str(self.part.size))
+            raise ChecksumMismatchError(name, "size", str(size), str(self.part.size))
         if algorithm is not None and checksum is not None:
             if self.part.checksum != checksum:
-                raise ChecksumMismatchError(product.name, algorithm, checksum, self.part.checksum)
+                raise ChecksumMismatchError(name, algorithm, checksum, self.part.checksum)
             return "checksum"
         found = kind(self.part.head)
-        if self.part.size == 0 or is_message(product, self.part.head):
-            raise ChecksumMismatchError(product.name, "content", "a product", found or "empty")
-        if found == "zip" and zip_is_whole(self.part.path, product.name, self.stop):
+        if (self.part.size == 0 and self.node is None) or self._is_message(product):
+            raise ChecksumMismatchError(name, "content", "a product", found or "empty")
+        if found == "zip" and self.node is None and zip_is_whole(self.part.path, name, self.stop):
             return "structure"
         return "none" if size is None else "size_only"
 
@@ -350,20 +348,3 @@ def zip_is_whole(path: Path, name: str, stop: threading.Event | None = None) -> 
 
 def _refuses_range(error: Exception) -> bool:
     return isinstance(error, RequestRejectedError) and error.status == _RANGE_NOT_SATISFIABLE
-
-
-def _outwaiting(
-    transfer: Callable[[], Brought], patience: Patience, stop: threading.Event | None
-) -> Brought:
-    """Run a transfer until the source no longer asks to wait; give up when it asks too often."""
-    waits = 0
-    while True:
-        try:
-            return transfer()
-        except RateLimitedError as error:
-            waits += 1
-            wait = patience.delay(waits) if error.retry_after is None else error.retry_after
-            if waits >= _MOST_WAITS or wait > _LONGEST_ASKED:
-                raise
-            (stop or threading.Event()).wait(wait)
-            stop_if(stop)

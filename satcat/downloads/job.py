@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from satcat.api import transfer
-from satcat.api.base import SatelliteAPI
+from satcat.api.base import Node, SatelliteAPI
 from satcat.api.filenames import final_name, marks, part_name
 from satcat.api.partfile import PartFile, check_folder, hash_file
-from satcat.api.transfer import Brought, Patience
+from satcat.api.patience import Patience
+from satcat.api.transfer import Brought
 from satcat.database import Database
 from satcat.downloads import queue
 from satcat.downloads.queue import Claimed, Held
 from satcat.downloads.slots import Slot
 from satcat.errors import (
-    FilterError,
     NameTakenError,
     ProductGoneError,
     ProductOfflineError,
@@ -80,17 +81,12 @@ class Fetcher:
 
         Raises:
             ProductGoneError: the catalogue holds no such product (any more).
-            FilterError: the row asks for single files of it.
         """
         with self.database.read() as connection:
             wanted = sa.select(products).where(products.c.id == claimed.product_id)
             row = connection.execute(wanted).first()
         if row is None:
             raise ProductGoneError(f"{claimed.product_id} is not in the catalogue (any more)")
-        if claimed.include is not None:
-            raise FilterError(
-                f"{claimed.product_id}: only whole products can be fetched; set include to NULL"
-            )
         return image(row)
 
     def fetch(self, job: Job, product: SatelliteImage, on_progress: transfer.OnProgress) -> Held:
@@ -99,39 +95,72 @@ class Fetcher:
         Raises:
             LostClaimError, TransferError, SourceError, CredentialsError
         """
-        check_folder(self.out)
-        if (
-            product.online is False
-        ):  # what the catalogue says may be old: the source's own word counts
-            product = self._read_again(product)
-            if product.online is False:
-                raise ProductOfflineError(
-                    f"{product.name}: in the source's archive; order it there, then retry"
-                )
-        parts = [self.out / part_name(product, n) for n in _downwards(job.claimed.claim)]
+        product = self.ready(product)
+        parts = self.part_files(self.out, job, product)
         if (found := self._already_here(job, product)) is not None:
             PartFile.clear(parts)
             return found
         with PartFile.resuming(parts[0], parts[1:]) as part:
-            brought = self._bring(job, product, part, on_progress)
+            brought = self.bring(job, product, part, on_progress)
             return self._place(job, part, brought)
 
-    def _bring(
-        self, job: Job, product: SatelliteImage, part: PartFile, on_progress: transfer.OnProgress
-    ) -> Brought:
-        def count(done: int, total: int | None) -> None:
-            job.bytes_fetched += max(0, done - job.bytes_done)
-            job.bytes_done = done
-            on_progress(done, total)
+    def ready(self, product: SatelliteImage) -> SatelliteImage:
+        """Make sure that files can be written, and that the product is at hand; gives it as last read.
 
-        job.bytes_done = part.size
-        try:
+        Raises:
+            UnwritableError, DiskFullError, ProductOfflineError
+        """
+        check_folder(self.out)
+        if product.online is not False:
+            return product
+        fresh = self._read_again(product)  # what the catalogue says may be old
+        if fresh.online is False:
+            raise ProductOfflineError(
+                f"{product.name}: in the source's archive; order it there, then retry"
+            )
+        return fresh
+
+    def part_files(
+        self, folder: Path, job: Job, product: SatelliteImage, of: str = ""
+    ) -> list[Path]:
+        """Where this claim collects the bytes of a product, or of one file `of` it; then where earlier claims did."""
+        claims = range(job.claimed.claim, max(0, job.claimed.claim - _OLDER_CLAIMS), -1)
+        return [folder / part_name(product, claim, of) for claim in claims]
+
+    def bring(
+        self, job: Job, product: SatelliteImage, part: PartFile, on_progress: transfer.OnProgress,
+        *, node: Node | None = None, before: int = 0,
+    ) -> Brought:  # fmt: skip
+        """Complete a part file, and count its bytes.
+
+        Args:
+            node: the file that is wanted of the product's package; `before`: the bytes of those that are here.
+        """
+
+        def count(done: int, total: int | None) -> None:
+            job.bytes_fetched += max(0, before + done - job.bytes_done)
+            job.bytes_done = before + done
+            on_progress(before + done, total)
+
+        job.bytes_done = before + part.size
+        with self.listed(product):
             return transfer.bring(
-                self.api, product, part,
+                self.api, product, part, node=node,
                 on_progress=count, stop=job.stop, patience=self.patience, reread=self._read_again,
             )  # fmt: skip
+
+    @contextmanager
+    def listed(self, product: SatelliteImage) -> Iterator[None]:
+        """Ask the source's catalogue when its download host says that a product is gone.
+
+        Raises:
+            ProductGoneError: the catalogue agrees.
+            TransferError: it lists the product all the same.
+        """
+        try:
+            yield
         except ProductGoneError:
-            self._read_again(product)  # raises the same if the catalogue of the source agrees
+            self._read_again(product)
             raise TransferError(
                 f"{product.name}: the catalogue lists it, but it cannot be had: try again later"
             ) from None
@@ -216,7 +245,3 @@ def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:
         return right_size and hash_file(path, claimed.checksum_algorithm, stop) == claimed.checksum
     except OSError:  # what cannot be read cannot be known
         return False
-
-
-def _downwards(claim: int) -> range:
-    return range(claim, max(0, claim - _OLDER_CLAIMS), -1)

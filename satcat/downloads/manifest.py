@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from xml.parsers import expat
 
-from satcat.api.partfile import CHUNK, Digest, new_digest, stop_if
+from satcat.api.partfile import CHUNK, new_digest, stop_if
 from satcat.errors import SatcatError
 
 #: What manifests are called, in lower case: of SAFE, and of SEN3.
@@ -334,7 +334,7 @@ def _hash(
 ) -> str | None:
     """What is wrong with a file's bytes; None if nothing is."""
     assert file.algorithm is not None
-    digest = _digest(file.algorithm)
+    digest = new_digest(file.algorithm)
     try:
         with tree.open(file.path) as stream:
             while chunk := stream.read(CHUNK):
@@ -345,12 +345,6 @@ def _hash(
         return f"it cannot be read ({_reason(error)})"
     actual = digest.hexdigest()
     return None if actual == file.checksum else f"{file.algorithm} is {actual}, not {file.checksum}"
-
-
-def _digest(algorithm: str) -> Digest:
-    return (
-        new_digest("md5") if algorithm == "md5" else hashlib.new(algorithm, usedforsecurity=False)
-    )
 
 
 def _algorithm(name: str) -> str | None:

@@ -11,6 +11,7 @@ from satcat.errors import (
     CredentialsError,
     DiskFullError,
     FilterError,
+    PackageError,
     ProductGoneError,
     ProductOfflineError,
     RateLimitedError,
@@ -48,6 +49,7 @@ _FINAL = {
     ProductOfflineError: "offline",
     ProductGoneError: "gone",
     ChecksumMismatchError: "bad_at_source",
+    PackageError: "bad_at_source",
     RequestRejectedError: "failed",
     FilterError: "failed",
 }

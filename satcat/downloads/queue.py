@@ -1,7 +1,8 @@
 """The queue: one row of `downloads` per product that people want.
 
 People may insert and delete rows and set `status` and `priority` by plain SQL at any time, so a worker owns a row only as
-long as its claim holds. Every write of a worker tests it: the row is still running, and under this claim and worker.
+long as its claim holds. Every write of a worker tests it: the row is still running, under this claim and worker, and wants
+the same files of the product.
 Each function works inside the caller's transaction. All times are the database's clock.
 """
 
@@ -22,6 +23,8 @@ from satcat.models import Instant, download_attempts, downloads, products, utc_n
 #: A worker that is silent for so long has lost its claims.
 LEASE = timedelta(seconds=60)
 _FAR = timedelta(days=1)  # longer than any lease or wait
+#: Which files of the product; only blanks, as people may write them, mean the whole.
+_INCLUDE = sa.func.nullif(sa.func.trim(downloads.c.include, " \t\r\n"), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A verified file of a download."""
+    """A verified file of a download, or a folder with the wanted files of it: that has no checksum of its own."""
 
     path: str
     size_bytes: int
-    checksum_algorithm: str
-    checksum: str
+    checksum_algorithm: str | None
+    checksum: str | None
     verification: str
 
 
@@ -76,7 +79,7 @@ def claim(
         .where(downloads.c.product_id == sa.func.coalesce(_abandoned(now, source), _next(now, source)))
         .values(
             status="running", worker=worker, claim=downloads.c.claim + 1, lease_until=now + lease,
-            started_at=now, finished_at=None, not_before=None,
+            started_at=now, finished_at=None, not_before=None, include=_INCLUDE,
         )
         .returning(*(downloads.c[name] for name in Claimed.__dataclass_fields__))
     ).first()  # fmt: skip
@@ -255,6 +258,9 @@ def _write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> 
         == claimed.claim,  # not enough alone: a row deleted and made again starts at 0
         downloads.c.worker == claimed.worker,
         downloads.c.status == "running",
+        downloads.c.include.is_not_distinct_from(
+            claimed.include
+        ),  # else other files are wanted now
     )
     return connection.execute(sa.update(downloads).where(*ours).values(**values)).rowcount == 1
 

@@ -17,9 +17,9 @@ from typing import Protocol
 
 from satcat.api.base import SatelliteAPI
 from satcat.api.partfile import check_folder
-from satcat.api.transfer import PATIENT, Patience
+from satcat.api.patience import PATIENT, Patience
 from satcat.database import Database
-from satcat.downloads import queue, slots
+from satcat.downloads import parts, queue, slots
 from satcat.downloads.identity import is_dead, worker_name
 from satcat.downloads.job import Fetcher, Job
 from satcat.downloads.policy import Verdict, is_outage, judge
@@ -256,10 +256,12 @@ class _Run:
         product = None
         try:
             product = self.fetcher.product(job.claimed)
-            self.progress.started(product, product.size_bytes)
+            only_parts = job.claimed.include is not None
+            self.progress.started(product, None if only_parts else product.size_bytes)
             shown = product
-            file = self.fetcher.fetch(
-                job, product, lambda done, total: self.progress.advanced(shown, done)
+            fetch = parts.fetch if only_parts else Fetcher.fetch
+            file = fetch(
+                self.fetcher, job, product, lambda done, total: self.progress.advanced(shown, done)
             )
             outcome = self._finish(job, file)
         except Exception as error:  # noqa: BLE001 - judged, and raised by the caller's thread if it ends the run

@@ -34,7 +34,7 @@ class Canned(HttpClient):
         self.asked: list[tuple[str, str]] = []
 
     def get(
-        self, url: str, params: Sequence[tuple[str, str]], read: Callable[[Any], Any]
+        self, url: str, params: Sequence[tuple[str, str]], read: Callable[[Any], Any], **_: Any
     ) -> Reply[Any]:
         self.asked = list(params)
         return Reply(read(self.body), None)

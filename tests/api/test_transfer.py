@@ -25,8 +25,10 @@ import pytest
 from blake3 import blake3
 
 from satcat.api import transfer
+from satcat.api.base import Node
 from satcat.api.partfile import CHUNK, PartFile, hash_file
-from satcat.api.transfer import Patience, bring, fetch
+from satcat.api.patience import Patience
+from satcat.api.transfer import bring, fetch
 from satcat.errors import (
     ChecksumMismatchError,
     DiskFullError,
@@ -122,7 +124,12 @@ class API:
 
     @contextmanager
     def open(
-        self, product: SatelliteImage, *, start: int = 0, etag: str | None = None
+        self,
+        product: SatelliteImage,
+        *,
+        node: Node | None = None,
+        start: int = 0,
+        etag: str | None = None,
     ) -> Iterator[Answer]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from satcat import times
 from satcat.api.odata import ODataAPI
-from satcat.api.transfer import Patience
+from satcat.api.patience import Patience
 from satcat.database import Database
 from satcat.downloads import marks, worker
 from satcat.downloads.worker import DownloadReport, Timing

@@ -28,7 +28,7 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from satcat.api.odata import ODataAPI
-from satcat.api.transfer import Patience
+from satcat.api.patience import Patience
 from satcat.database import Database
 from satcat.downloads import worker
 print("ready", flush=True)

@@ -328,15 +328,6 @@ def test_a_missing_body_of_a_listed_product_is_tried_later(
     assert row(one).not_before > row(one).requested_at
 
 
-def test_single_files_are_refused_clearly(
-    publish: Publish, run: Run, row: Look, database: Database
-) -> None:
-    (one,) = publish()
-    change(database, one, include="*_B02.jp2")
-    assert run().failed == 1
-    assert "only whole products" in row(one).error
-
-
 @pytest.mark.parametrize("options", [{"status": 503}, {"status": 503, "retry_after": 0}])
 def test_a_source_that_is_down_ends_the_run_and_blames_no_product(
     publish: Publish, run: Run, row: Look, sandbox: Sandbox, options: dict[str, int]

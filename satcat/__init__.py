@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from satcat.catalogue import Catalogue
     from satcat.compat import SatelliteImageDownloader
     from satcat.errors import SatcatError
-    from satcat.filters import COLLECTIONS, SearchFilters
+    from satcat.filters import SearchFilters
     from satcat.products import SatelliteImage, SearchResults
+    from satcat.values import COLLECTIONS
 
 __all__ = [
     "COLLECTIONS",
@@ -33,7 +34,7 @@ __all__ = [
 __version__: str
 
 _HOMES = {
-    "COLLECTIONS": "satcat.filters",
+    "COLLECTIONS": "satcat.values",
     "Catalogue": "satcat.catalogue",
     "ODataAPI": "satcat.api.odata",
     "SatcatError": "satcat.errors",

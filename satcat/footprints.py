@@ -1,4 +1,4 @@
-"""Footprints and areas: reading WKT and GeoJSON, boxes, stored and searched forms, areas.
+"""Footprints: reading WKT and GeoJSON of the source, boxes, stored and searched forms, areas.
 
 Longitude and latitude in degrees, WGS 84, x = longitude, edges straight in lon/lat. Whatever is
 read comes out in the normal form of `satcat.globe`; functions that take a geometry expect it in
@@ -11,10 +11,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from threading import get_ident
 from typing import Any, TypeAlias
 
@@ -24,17 +22,8 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from satcat.errors import FootprintError
-from satcat.globe import (
-    LINE,
-    MAX_MENDED,
-    MAX_VERTICES,
-    POLYGON,
-    Array,
-    collected,
-    densified,
-    normal,
-    paths,
-)
+from satcat.globe import DECIMALS, MAX_MENDED, Array, collected, densified, normal
+from satcat.terminal import short
 
 #: West, south, east, north. `west > east` where the box crosses 180°.
 Box: TypeAlias = tuple[float, float, float, float]
@@ -88,28 +77,6 @@ def of(geometry: BaseGeometry) -> Footprint:
     return Footprint(to_wkb(geometry), *box(geometry))
 
 
-def area_of_interest(text: str) -> BaseGeometry:
-    """Read what people type for an area: WKT, EWKT, GeoJSON, or the path of a file that holds one.
-
-    A Feature is its geometry, a collection the union of its members. Gives polygons or points. Here
-    an edge over more than 180° of longitude is refused: one reads it as crossing 180°, another as
-    running the long way round.
-    """
-    stated = text.strip()
-    if not (stated.startswith("{") or _WKT.match(stated)):
-        stated = _read_file(stated)
-    members = _geojson_members(stated) if stated.startswith("{") else [_read_wkt(stated)]
-    for member in members:
-        _refuse_ambiguous(member)
-    area = _union([normal(member, MAX_VERTICES) for member in members])
-    kinds = shapely.get_dimensions([area, *members]).tolist()
-    if kinds[0] != POLYGON and POLYGON in kinds:
-        raise FootprintError(f"{_short(text)} is a polygon without area")
-    if LINE in kinds:
-        raise FootprintError(f"{_short(text)} is a line: give a polygon or a point")
-    return area
-
-
 def from_bbox(west: float, south: float, east: float, north: float) -> BaseGeometry:
     """The polygon of a box in degrees; `west > east` crosses 180°."""
     named = f"the box {west:g},{south:g},{east:g},{north:g}"
@@ -126,16 +93,6 @@ def from_bbox(west: float, south: float, east: float, north: float) -> BaseGeome
     if not pieces:
         raise FootprintError(f"{named} has no width: give two longitudes")
     return collected([densified(piece) for piece in pieces])
-
-
-def from_bbox_text(text: str) -> BaseGeometry:
-    """The polygon of `W,S,E,N`."""
-    return from_bbox(*_numbers(text, 4, "W,S,E,N"))
-
-
-def from_point_text(text: str) -> BaseGeometry:
-    """The point of `LON,LAT`."""
-    return from_point(*_numbers(text, 2, "LON,LAT"))
 
 
 def from_point(lon: float, lat: float) -> BaseGeometry:
@@ -183,6 +140,11 @@ def to_wkt(wkb: bytes) -> str:
 def to_geojson(wkb: bytes) -> dict[str, Any]:
     """The GeoJSON geometry of a stored footprint; outer rings run counter-clockwise, as RFC 7946 wants."""
     return dict(mapping(shapely.orient_polygons(load(wkb))))
+
+
+def from_wkt(text: str) -> BaseGeometry:
+    """The geometry of WKT that is in normal form."""
+    return shapely.from_wkt(text)
 
 
 def load(wkb: bytes) -> BaseGeometry:
@@ -253,23 +215,23 @@ def _read_wkt(text: str) -> BaseGeometry:
     text = text.strip()
     match = _WKT.fullmatch(text) if len(text) <= _MAX_TEXT else None
     if match is None:
-        raise FootprintError(f"{_short(text)} is no WKT of a point, line or polygon")
+        raise FootprintError(f"{short(text)} is no WKT of a point, line or polygon")
     if match[1] not in (None, "4326"):
         raise FootprintError(
-            f"{_short(text)} is in SRID {match[1]}: give longitude and latitude, SRID 4326"
+            f"{short(text)} is in SRID {match[1]}: give longitude and latitude, SRID 4326"
         )
     try:
         with np.errstate(all="ignore"):  # 1e999 warns; the infinity it becomes is refused later
             return shapely.from_wkt(match[2])
     except (shapely.GEOSException, ValueError) as error:
-        raise FootprintError(f"{_short(text)} is no WKT: {_reason(error)}") from None
+        raise FootprintError(f"{short(text)} is no WKT: {_reason(error)}") from None
 
 
 def _read_geojson(value: object) -> BaseGeometry:
     held = value if isinstance(value, dict) else {}
     kind = held.get("type")
     if not (isinstance(kind, str) and kind in _KINDS):
-        named = _short(kind) if isinstance(kind, str) else type(kind).__name__
+        named = short(kind) if isinstance(kind, str) else type(kind).__name__
         raise FootprintError(f"{named} is no type of a GeoJSON point, line or polygon")
     try:
         text = json.dumps({"type": kind, "coordinates": held.get("coordinates")}, allow_nan=False)
@@ -280,76 +242,6 @@ def _read_geojson(value: object) -> BaseGeometry:
         raise FootprintError(f"a GeoJSON {kind} cannot be read: {_reason(error)}") from None
 
 
-def _geojson_members(text: str) -> list[BaseGeometry]:
-    """The geometries of a GeoJSON text, a Feature or a collection, however nested."""
-    try:
-        waiting = [json.loads(text)] if len(text) <= _MAX_TEXT else []
-    except (ValueError, RecursionError) as error:
-        raise FootprintError(f"{_short(text)} is no JSON: {_reason(error)}") from None
-    members: list[BaseGeometry] = []
-    while waiting:
-        value = waiting.pop()
-        held = value if isinstance(value, dict) else {}
-        if held.get("type") == "Feature":
-            waiting.append(held.get("geometry"))
-        elif held.get("type") in ("FeatureCollection", "GeometryCollection"):
-            inner = held.get("features", held.get("geometries"))
-            waiting.extend(inner if isinstance(inner, list) else [])
-        elif value is not None:  # a Feature may have no geometry
-            members.append(_read_geojson(value))
-    if not members:
-        raise FootprintError(f"{_short(text)} holds no geometry, or is too long")
-    return members
-
-
-def _read_file(name: str) -> str:
-    try:
-        with Path(name).open(encoding="utf-8-sig") as file:
-            text = file.read(_MAX_TEXT + 1).strip()
-    except (OSError, ValueError) as error:
-        found = isinstance(error, (UnicodeDecodeError, PermissionError, IsADirectoryError))
-        problem = "cannot be read as text" if found else "is neither a geometry nor a file"
-        raise FootprintError(
-            f"{_short(name)} {problem}: give a polygon or point as WKT or GeoJSON, or such a file"
-        ) from None
-    if len(text) > _MAX_TEXT:
-        raise FootprintError(f"the file {_short(name)} is too long: at most {_MAX_TEXT} characters")
-    if not text:
-        raise FootprintError(f"the file {_short(name)} is empty")
-    return text
-
-
-def _numbers(text: str, count: int, form: str) -> list[float]:
-    try:
-        values = [float(piece) for piece in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count or not all(map(math.isfinite, values)):
-        raise FootprintError(
-            f"{_short(text)} is not {form}: give {count} numbers with commas between"
-        )
-    return values
-
-
-def _union(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
-    if len(set(shapely.get_dimensions(geometries).tolist())) > 1:
-        raise FootprintError("the area mixes polygons with points or lines: give one kind")
-    return geometries[0] if len(geometries) == 1 else shapely.union_all(geometries)
-
-
-def _refuse_ambiguous(geometry: BaseGeometry) -> None:
-    for ring in paths(geometry):
-        steps = np.abs(np.diff(ring[:, 0]))
-        wide = np.flatnonzero((steps > 180) & (steps < 360))
-        if wide.size:
-            start, end = ring[wide[0], 0], ring[wide[0] + 1, 0]
-            beyond = end + math.copysign(360, start)
-            raise FootprintError(
-                f"the edge from longitude {start:g} to {end:g} may run either way round: "
-                f"write {beyond:g} to cross 180°, or add a vertex in between"
-            )
-
-
 def _pairs(geometry: BaseGeometry) -> str:
     return ",".join(
         f"{_decimal(lon)} {_decimal(lat)}"
@@ -358,12 +250,8 @@ def _pairs(geometry: BaseGeometry) -> str:
 
 
 def _decimal(value: float) -> str:
-    text = f"{value:.9f}".rstrip("0").rstrip(".")
+    text = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def _reason(error: Exception) -> str:

@@ -24,22 +24,25 @@ Array: TypeAlias = npt.NDArray[np.float64]
 #: Dimensions, as `shapely.get_dimensions` gives them.
 POINT, LINE, POLYGON = 0, 1, 2
 
+#: Decimals of a degree that a source is asked with; 9 are a tenth of a millimetre.
+DECIMALS = 9
+
 MAX_VERTICES = 100_000
 #: What a hostile product may cost: mending grows with the square of what crosses, 600 random
 #: vertices take 0.8 s. Recorded footprints have up to 580.
 MAX_MENDED = 600
 
 
-def normal(geometry: BaseGeometry, mendable: int) -> BaseGeometry:
+def normal(geometry: BaseGeometry, mendable: int, vertices: int = MAX_VERTICES) -> BaseGeometry:
     """The normal form; a step over more than 180° of longitude is read as crossing 180°.
 
     Raises:
-        FootprintError: not on the globe, too large, winding round it more than once, or
-            crossing itself with more than `mendable` vertices.
+        FootprintError: not on the globe, of more than `vertices`, winding round it more than once,
+            or crossing itself with more than `mendable` vertices.
     """
     coordinates = shapely.get_coordinates(geometry)
-    if not 0 < len(coordinates) <= MAX_VERTICES:
-        raise FootprintError(f"a geometry of {len(coordinates)} vertices: give 1 to {MAX_VERTICES}")
+    if not 0 < len(coordinates) <= vertices:
+        raise FootprintError(f"a geometry of {len(coordinates)} vertices: give 1 to {vertices}")
     (west, south), (east, north) = (
         coordinates.min(axis=0).tolist(),
         coordinates.max(axis=0).tolist(),
@@ -72,6 +75,14 @@ def paths(geometry: BaseGeometry) -> list[Array]:
 def densified(geometry: BaseGeometry) -> BaseGeometry:
     """The geometry with vertices on its wide edges, so that these can be read in one way only."""
     return shapely.segmentize(geometry, 120)
+
+
+def turns(ring: Array) -> int:
+    """How often a ring goes round the globe, eastward counted positive."""
+    if _runs_round(ring):
+        return 0
+    lon = _unrolled(ring[:, 0])
+    return round(float(lon[-1] - lon[0]) / 360)
 
 
 def cut(geometry: BaseGeometry) -> list[BaseGeometry]:

@@ -80,6 +80,9 @@ _ATTRIBUTES = MappingProxyType(
     }
 )
 
+#: Collections of the source that this module knows something of.
+COLLECTIONS = tuple(sorted({*_LEVELS, *_TILE_MARKERS, *_ATTRIBUTES}))
+
 _POLARISATIONS = {
     "SH": "HH",
     "SV": "VV",

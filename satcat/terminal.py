@@ -44,3 +44,8 @@ def _cells(character: str) -> int:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def short(text: str, most: int = 60) -> str:
+    """The text in quotes, cut where it is long."""
+    return repr(text if len(text) <= most else f"{text[: most - 3]}...")

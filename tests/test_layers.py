@@ -22,6 +22,8 @@ PURE = {
     "times",
     "products",
     "footprints",
+    "areas",
+    "values",
     "globe",
     "names",
     "tiles",

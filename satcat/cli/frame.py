@@ -36,6 +36,7 @@ EXIT_CODES = {
     8: "differences are left",
 }
 CONFIG_NAME = "satcat.toml"
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+),?", re.ASCII)
 _EMPTY_OPTION = re.compile(r"--[a-z-]+=")
 
 
@@ -69,6 +70,24 @@ def complain(what: str) -> None:
     click.echo("satcat: " + printable(" ".join(what.split())), err=True)
 
 
+class Coordinates(click.Option):
+    """Numbers that may also be typed as words of their own: `--bbox -4 41 -2 43` is `--bbox=-4,41,-2,43`."""
+
+    def __init__(self, *args: Any, numbers: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.numbers = numbers
+
+    def joined(self, args: list[str]) -> list[str]:
+        """A command line's words, with the numbers of this option in one."""
+        for at, word in enumerate(args):
+            values = args[at + 1 : at + 1 + self.numbers]
+            given = word in self.opts and all(map(_NUMBER.fullmatch, values))
+            if given and len(values) == self.numbers:
+                together = ",".join(value.rstrip(",") for value in values)
+                return [*args[: at + 1], together, *args[at + 1 + self.numbers :]]
+        return args
+
+
 class Command(click.Command):
     """A command whose help ends in its exit codes and an example."""
 
@@ -83,6 +102,9 @@ class Command(click.Command):
             if not arg or _EMPTY_OPTION.fullmatch(arg):
                 name = arg[:-1] or (before if before.startswith("-") else "an argument")
                 raise click.UsageError(f"{name}: the value is empty", ctx)
+        for param in self.params:
+            args = param.joined(args) if isinstance(param, Coordinates) else args
+        _refuse_repeats(self.make_parser(ctx).parse_args(list(args))[2], ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -203,6 +225,16 @@ def _configured(ctx: click.Context, path: Path) -> dict[str, Any]:
         str(options[name].name): _value(options[name], value, f"{path}: {name} of [{place}]")
         for name, value in section.items()
     }
+
+
+def _refuse_repeats(given: Sequence[click.Parameter], ctx: click.Context) -> None:
+    """Refuse a second value where only one is meant: taking the last would ignore the first without a word."""
+    for param in given:
+        single = isinstance(param, click.Option) and not (
+            param.multiple or param.count or param.is_flag
+        )
+        if single and given.count(param) > 1:
+            raise click.UsageError(f"{param.opts[0]}: give it once", ctx)
 
 
 def _groups(ctx: click.Context) -> list[click.Group]:

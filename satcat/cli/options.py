@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from satcat.cli.frame import Coordinates
 from satcat.errors import FilterError
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
                  help="Sensing start before; a bare date means that whole day too."),
     click.option("--cloud", metavar="MAX",
                  help="Cloud cover of at most MAX percent; unknown is left out."),
-    click.option("--bbox", metavar="W,S,E,N", help="Touching this box, degrees; W > E crosses 180°."),
-    click.option("--geometry", metavar="TEXT|FILE", help="Touching this WKT or GeoJSON, or a file with one."),
-    click.option("--point", metavar="LON,LAT", help="Touching this point, degrees."),
+    click.option("--bbox", cls=Coordinates, numbers=4, metavar="W,S,E,N", help="Touching this box, degrees; W > E crosses 180°."),
+    click.option("--geometry", metavar="TEXT|FILE|-",
+                 help="Touching this WKT or GeoJSON, or what is in a file: also KML, GeoPackage, shapefile."),
+    click.option("--point", cls=Coordinates, numbers=2, metavar="LON,LAT", help="Touching this point, degrees."),
     click.option("--name", metavar="GLOB", help="The whole name; * is any text, ? one character."),
     click.option("--contains", metavar="TEXT", multiple=True, help="A part of the name; again for more."),
     click.option("--relative-orbit", metavar="N", help="The orbit's number in its repeat cycle."),
@@ -61,7 +63,10 @@ def filters(function: F) -> F:
     @wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
         given = {field: kwargs.pop(option) for option, field in _FIELDS.items()}
-        return function(*args, filters=filters_from(given), **kwargs)
+        found = filters_from(given)
+        for note in found.notes:
+            click.get_current_context().obj.say(f"--geometry: {note}")
+        return function(*args, filters=found, **kwargs)
 
     made: Any = gathered
     for add in reversed(_FILTERS):
@@ -80,9 +85,8 @@ def filters_from(given: dict[str, Any]) -> SearchFilters:
     values = {name: value for name, value in given.items() if value not in (None, ())}
     if "tile_id" in values:
         values["tile_id"] = [tile for text in values["tile_id"] for tile in _tiles(text)]
-    for name in ("bbox", "point"):
-        if name in values:
-            values[name] = values[name].split(",")
+    if values.get("geometry") == "-":
+        values["geometry"] = sys.stdin.buffer.read()
     return SearchFilters(**values)
 
 

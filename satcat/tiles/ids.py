@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from satcat.errors import TileError
+from satcat.terminal import short
 
 Grid: TypeAlias = Literal["mgrs", "wrs2"]
 
@@ -39,7 +40,7 @@ def normalise(text: str) -> str:
         path, row = match[1] or match[3], match[2] or match[4]
         tile_id = f"{int(path):03}{int(row):03}"
     else:
-        raise TileError(f"{_short(text)} is no tile: {_FORMS}")
+        raise TileError(f"{short(text)} is no tile: {_FORMS}")
     if not exists(tile_id):
         raise TileError(f"there is no tile {tile_id}: {_neighbours(tile_id) or _FORMS}")
     return tile_id
@@ -59,7 +60,7 @@ def grid(tile_id: str) -> Grid:
         TileError: neither has; ids in another form than `normalise` gives are not known.
     """
     if not exists(tile_id):
-        raise TileError(f"there is no tile {_short(tile_id)}: {_FORMS}")
+        raise TileError(f"there is no tile {short(tile_id)}: {_FORMS}")
     return "wrs2" if _is_wrs2(tile_id) else "mgrs"
 
 
@@ -143,7 +144,3 @@ def _neighbours(tile_id: str) -> str:
     zone_band = tile_id[:3]
     near = get_close_matches(tile_id[3:], _pairs(_names()["all"].get(zone_band, "")), cutoff=0.5)
     return f"near it in name are {', '.join(zone_band + pair for pair in near)}" if near else ""
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -10,7 +10,7 @@ from shapely.geometry import MultiLineString, MultiPoint, MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from satcat.errors import FootprintError
-from satcat.globe import DECIMALS, POLYGON, Array, densified, normal, paths, turns
+from satcat.globe import DECIMALS, POLYGON, densified, normal, paths, turns
 
 MAX_VERTICES = 1_000_000
 

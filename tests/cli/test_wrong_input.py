@@ -175,9 +175,9 @@ def test_lists_from_windows_are_read(run: Run, mirror: Path, tmp_path: Path) -> 
 
 
 def test_a_scope_that_is_empty_is_told_of(run: Run) -> None:
-    done = run("sync", "--collection", "SENTINEL2", "--tile", "30TWM")
+    done = run("sync", "--collection", "SENTINEL-22", "--tile", "30TWM")
     assert done.code == 0
-    assert "satcat scopes remove sentinel2-30twm" in done.err
+    assert "satcat scopes remove sentinel-22-30twm" in done.err
     assert "lists nothing" not in run("sync", "--collection", "SENTINEL-2", "--tile", "30TWM").err
 
 

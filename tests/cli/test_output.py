@@ -246,7 +246,7 @@ def test_a_catalogue_is_not_written_over(
 def test_a_footprint_that_is_asked_for_is_wkt(run: Run, mirror: Path) -> None:
     asked = ("query", "--columns", "id,footprint", "--limit", "1", "-q")
     (row,) = csv.DictReader(io.StringIO(run(*asked, "-f", "csv").out))
-    assert footprints.area_of_interest(row["footprint"]).area > 0.5
+    assert footprints.from_wkt(row["footprint"]).area > 0.5
     assert json.loads(run(*asked, "-f", "json").out) == [row]
     same = run(
         "sql",

@@ -8,6 +8,7 @@ that says "offline" counts as that, and so does 202, by which the older service 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from satcat.errors import (
 )
 
 _MAX_ERROR_BODY = 65_536
+_SMALLEST_PIECE = 1 << 14  # bytes
+#: A piece that takes longer is cut into smaller ones: only whole pieces are shown, kept, and stopped after.
+_PIECE_SECONDS = 0.1
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
 _FILENAME = re.compile(r"""filename=(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
 
@@ -43,13 +47,24 @@ class HttpAnswer:
     filename: str | None
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the body as it was sent, in pieces of about `size` bytes.
+        """Yield the body as it was sent, in pieces of at most `size` bytes: small ones where it comes slowly.
 
         Raises:
             SourceError: the connection broke, or the body ended before its promised length.
         """
+        body = self.response.raw
         with source_errors(host_of(self.response.url)):
-            yield from self.response.raw.stream(size, decode_content=False)
+            if body.chunked:
+                yield from body.stream(size, decode_content=False)
+                return
+            amount, began = min(_SMALLEST_PIECE, size), time.monotonic()
+            while piece := body.read(amount, decode_content=False):
+                if time.monotonic() - began > _PIECE_SECONDS:
+                    amount = max(amount // 2, min(_SMALLEST_PIECE, size))
+                else:
+                    amount = min(amount * 2, size)
+                yield piece
+                began = time.monotonic()
 
 
 @contextmanager

@@ -7,66 +7,27 @@ only when it is complete and on the disk, so that a file under its final name is
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Protocol, Self
-
-from blake3 import blake3
+from typing import Self
 
 from satcat import locks
 from satcat.api.filenames import HEAD_BYTES
+from satcat.api.hashing import CHUNK, Hasher, stop_if
 from satcat.errors import (
     DiskFullError,
     NameTakenError,
     TransferError,
-    TransferStoppedError,
     UnwritableError,
 )
 
-CHUNK = 1 << 20  # bytes; larger ones gain nothing
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-
-
-class Digest(Protocol):
-    """A hash that takes bytes as they come."""
-
-    def update(self, data: bytes, /) -> object:
-        """Take more bytes."""
-
-    def hexdigest(self) -> str:
-        """The hash so far, in lower-case hex."""
-
-
-def new_digest(algorithm: str) -> Digest:
-    """Start a hash: `blake3`, or one that hashlib knows."""
-    return blake3() if algorithm == "blake3" else hashlib.new(algorithm, usedforsecurity=False)
-
-
-def hash_file(path: Path, algorithm: str, stop: threading.Event | None = None) -> str:
-    """Hash a whole file; lower-case hex.
-
-    Raises:
-        TransferStoppedError: `stop` was set meanwhile.
-    """
-    digest = new_digest(algorithm)
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK):
-            stop_if(stop)
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def stop_if(stop: threading.Event | None) -> None:
-    """Raise TransferStoppedError if the event is set."""
-    if stop is not None and stop.is_set():
-        raise TransferStoppedError("the transfer was stopped; what has arrived is kept")
 
 
 class PartFile:
@@ -87,8 +48,7 @@ class PartFile:
             self._file.close()
             self._file = _open_locked(path)
         self.size = os.fstat(self._file.fileno()).st_size
-        self.algorithm = ""
-        self._digest = new_digest("blake3")
+        self._hasher = Hasher("blake3")
 
     @classmethod
     def resuming(cls, path: Path, older: Iterable[Path]) -> Self:
@@ -115,21 +75,36 @@ class PartFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._hasher.close()
         self._file.close()
 
-    def hash_with(self, algorithm: str, stop: threading.Event | None = None) -> None:
-        """Hash what is there, and from now on what is written."""
-        self.algorithm, self._digest = algorithm, new_digest(algorithm)
+    def hash_with(
+        self,
+        algorithm: str,
+        stop: threading.Event | None = None,
+        on_hashed: Callable[[int], object] = lambda done: None,
+    ) -> None:
+        """Hash what is there, and from now on what is written; `on_hashed` is told the bytes so far."""
+        self._hasher.close()
+        self._hasher = Hasher(algorithm)
         self._file.seek(0)
+        done = 0
         while chunk := self._file.read(CHUNK):
             stop_if(stop)
-            self._digest.update(chunk)
-        self.size = self._file.tell()
+            self._hasher.update(chunk)
+            done += len(chunk)
+            on_hashed(done)
+        self.size = done
+
+    @property
+    def algorithm(self) -> str:
+        """What `checksum` is: `blake3` or `md5`."""
+        return self._hasher.algorithm
 
     @property
     def checksum(self) -> str:
         """The hash of all bytes so far, in lower-case hex."""
-        return self._digest.hexdigest()
+        return self._hasher.hexdigest()
 
     @property
     def head(self) -> bytes:
@@ -148,13 +123,13 @@ class PartFile:
                 left = left[self._file.write(left) or 0 :]
         except OSError as error:
             raise disk_error(self.path, error) from error
-        self._digest.update(chunk)
+        self._hasher.update(chunk)
         self.size += len(chunk)
 
     def cut(self, size: int, stop: threading.Event | None = None) -> None:
         """Forget everything from byte `size` on."""
         self._file.truncate(size)
-        self.hash_with(self.algorithm or "blake3", stop)
+        self.hash_with(self.algorithm, stop)
 
     def sync(self) -> None:
         """Bring the bytes to the disk.

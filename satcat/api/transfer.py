@@ -22,7 +22,8 @@ from typing import Literal, TypeAlias
 
 from satcat.api.base import Answer, Node, SatelliteAPI
 from satcat.api.filenames import is_message, is_message_for, kind
-from satcat.api.partfile import CHUNK, PartFile, hash_file, stop_if
+from satcat.api.hashing import CHUNK, hash_file, stop_if
+from satcat.api.partfile import PartFile
 from satcat.api.patience import PATIENT, Patience, outwaiting
 from satcat.errors import (
     ChecksumMismatchError,
@@ -40,8 +41,8 @@ Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 
 _RANGE_NOT_SATISFIABLE = 416
-#: Bytes asked for at a time: larger pieces are hardly faster, and a slow one delays stopping.
-_PIECE = 1 << 18
+#: Bytes asked for at a time, at the most: larger pieces are no faster.
+_PIECE = 1 << 19
 #: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
 _LARGEST_RATIO = 200
 

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row
 
-from satcat.api.partfile import hash_file
+from satcat.api.hashing import hash_file
 from satcat.database import Database
 from satcat.errors import FilterError, TransferStoppedError
 from satcat.models import downloads, utc_now

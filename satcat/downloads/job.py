@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from satcat.api import transfer
 from satcat.api.base import Node, SatelliteAPI
 from satcat.api.filenames import final_name, marks, part_name
-from satcat.api.partfile import PartFile, check_folder, hash_file
+from satcat.api.hashing import hash_file
+from satcat.api.partfile import PartFile, check_folder
 from satcat.api.patience import Patience
 from satcat.api.transfer import Brought
 from satcat.database import Database

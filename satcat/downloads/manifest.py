@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from xml.parsers import expat
 
-from satcat.api.partfile import CHUNK, new_digest, stop_if
+from satcat.api.hashing import CHUNK, new_digest, stop_if
 from satcat.errors import SatcatError
 
 #: What manifests are called, in lower case: of SAFE, and of SEN3.

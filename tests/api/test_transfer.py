@@ -26,7 +26,8 @@ from blake3 import blake3
 
 from satcat.api import transfer
 from satcat.api.base import Node
-from satcat.api.partfile import CHUNK, PartFile, hash_file
+from satcat.api.hashing import CHUNK, hash_file
+from satcat.api.partfile import PartFile
 from satcat.api.patience import Patience
 from satcat.api.transfer import bring, fetch
 from satcat.errors import (

@@ -1,0 +1,1 @@
+"""What is measured, and against what: each module runs as `python -m benchmarks.<name>`."""

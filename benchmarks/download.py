@@ -1,0 +1,283 @@
+"""How fast files arrive verified, beside curl, which checks nothing, and this machine's own hashing speed.
+
+    python -m benchmarks.download --size 1GiB --runs 5
+
+The source is a process of its own on loopback that sends with sendfile; everything lies in --folder, best a RAM disk.
+satcat is measured as people run it, from the marked row to the row that is `done`: claim, token, transfer, check, fsync,
+rename. Each run takes all arms in turn, in another order each time; ratios are medians of the ratios within a run, so
+that a load from elsewhere strikes both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from benchmarks.loopback import MIB, product_id
+from satcat.api.odata import ODataAPI
+from satcat.catalogue import Catalogue
+from satcat.products import SatelliteImage
+from satcat.sync.store import store
+
+FILES = 4
+_UNITS = {"MiB": MIB, "GiB": 1 << 30}
+#: What is asked for: arm, the arm it is compared with, the ratio of speeds to be reached.
+GOALS = (
+    ("satcat, 1 file, BLAKE3", "curl, 1 file", 0.75),
+    ("satcat, 1 file, MD5", "MD5 of memory alone", 0.65),
+    (f"satcat, {FILES} files, BLAKE3", f"curl --parallel, {FILES} files", 1.1),
+)
+_MOST_MEMORY = 100e6  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The file that is served, and where."""
+
+    folder: Path
+    port: int
+    size: int
+
+    @property
+    def download_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/odata/v1"
+
+    def parts(self, files: int) -> list[tuple[int, int]]:
+        """Offset and MiB of each of so many files, which together are the whole."""
+        each = self.size // files
+        return [(n * each, each // MIB) for n in range(files)]
+
+    def urls(self, files: int) -> list[str]:
+        return [
+            f"{self.download_url}/Products({product_id(*part)})/$value"
+            for part in self.parts(files)
+        ]
+
+
+def satcat(bench: Bench, files: int, algorithm: str) -> dict[str, float]:
+    """Fetch by satcat, in a process of its own; what that measured."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as home:
+        _marked(Path(home) / "satcat.db", bench, files, algorithm)
+        asked = json.dumps([home, bench.download_url, files])
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.download", "--child", asked],
+            check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        arrived = [file.stat().st_size for file in (Path(home) / "products").iterdir()]
+        assert len(arrived) == files and sum(arrived) == bench.size
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def _marked(path: Path, bench: Bench, files: int, algorithm: str) -> None:
+    """A catalogue in which the files are marked."""
+    digests = json.loads((bench.folder / "digests").read_text())
+    now = datetime.now(UTC)
+    wanted = [
+        SatelliteImage(
+            id=product_id(offset, mib), source="cdse", name=f"PRODUCT_{offset}.SAFE",
+            collection="SENTINEL-2", sensing_start=now, modification_date=now, online=True,
+            size_bytes=mib * MIB, **{algorithm: digests[f"{algorithm} {offset} {mib}"]},
+        )
+        for offset, mib in bench.parts(files)
+    ]  # fmt: skip
+    with Catalogue.open(path) as catalogue:
+        with catalogue.database.write() as connection:
+            store(connection, wanted, scope_id=None, at=now)
+        catalogue.mark([product.id for product in wanted])
+
+
+def _child(home: str, url: str, files: int) -> None:
+    """Download, and print seconds, and seconds of CPU, without the start of Python; and the peak of memory with it."""
+    api = ODataAPI(
+        "me", "secret", catalogue_url=url, download_url=url, token_url=f"{url}/token"
+    )  # fmt: skip
+    with Catalogue.open(f"{home}/satcat.db", create=False) as catalogue:
+        began, busy = time.perf_counter(), time.process_time()
+        report = catalogue.download(api, out=f"{home}/products", workers=files)
+        seconds, busy = time.perf_counter() - began, time.process_time() - busy
+    assert report.done == files, report
+    print(json.dumps({"seconds": seconds, "cpu": busy, "memory": _peak_memory()}))
+
+
+def _peak_memory() -> float:
+    """The most bytes of memory that this process ever held."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024.0
+
+
+def outside(bench: Bench, files: int, *command: str) -> dict[str, float]:
+    """Fetch by another program, and look whether all of it came."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as home:
+        began = time.perf_counter()
+        subprocess.run([*command, *_arguments(command[0], bench, files)], check=True, cwd=home)
+        seconds = time.perf_counter() - began
+        assert sum(f.stat().st_size for f in Path(home).iterdir()) == bench.size
+    return {"seconds": seconds}
+
+
+def _arguments(program: str, bench: Bench, files: int) -> list[str]:
+    if program == "curl":
+        return [a for n, url in enumerate(bench.urls(files)) for a in ("-o", f"{n}", "-g", url)]
+    return ["-o", "0", *bench.urls(files)]
+
+
+def hashing(bench: Bench, new: Callable[[], Any]) -> dict[str, float]:
+    """Hash as many bytes of memory."""
+    digest, piece = new(), os.urandom(MIB)
+    began = time.perf_counter()
+    for _ in range(bench.size // MIB):
+        digest.update(piece)
+    digest.hexdigest()
+    return {"seconds": time.perf_counter() - began}
+
+
+def arms(bench: Bench) -> dict[str, Callable[[], dict[str, float]]]:
+    """Everything that is measured, by its name in the table."""
+    curl = ("curl", "-sS", "-f", "--no-progress-meter")
+    found: dict[str, Callable[[], dict[str, float]]] = {
+        "curl, 1 file": lambda: outside(bench, 1, *curl),
+        "satcat, 1 file, BLAKE3": lambda: satcat(bench, 1, "blake3"),
+        "satcat, 1 file, MD5": lambda: satcat(bench, 1, "md5"),
+        f"curl --parallel, {FILES} files": lambda: outside(bench, FILES, *curl, "--parallel"),
+        f"satcat, {FILES} files, BLAKE3": lambda: satcat(bench, FILES, "blake3"),
+        f"satcat, {FILES} files, MD5": lambda: satcat(bench, FILES, "md5"),
+        "MD5 of memory alone": lambda: hashing(bench, hashlib.md5),
+        "BLAKE3 of memory alone": lambda: hashing(bench, blake3),
+    }
+    if shutil.which("aria2c"):
+        for n in (1, 4):
+            found[f"aria2c -x{n}, 1 file"] = lambda n=n: outside(
+                bench, 1, "aria2c", "-q", f"-x{n}", f"-s{n}", "--file-allocation=none"
+            )
+    return found
+
+
+@contextmanager
+def served(folder: Path, size: int) -> Iterator[Bench]:
+    """Make the file and its digests, and serve it."""
+    path = folder / "source"
+    noise = random.Random(1).randbytes(16 * MIB + 1)
+    with path.open("wb") as file:
+        for at in range(0, size, len(noise)):
+            file.write(noise[: size - at])
+    digests = {}
+    with path.open("rb") as file:
+        for files in (1, FILES):
+            for offset, mib in Bench(folder, 0, size).parts(files):
+                both = {"md5": hashlib.md5(), "blake3": blake3()}
+                file.seek(offset)
+                for _ in range(mib):
+                    piece = file.read(MIB)
+                    for digest in both.values():
+                        digest.update(piece)
+                digests |= {f"{name} {offset} {mib}": d.hexdigest() for name, d in both.items()}
+    (folder / "digests").write_text(json.dumps(digests))
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.loopback", str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.stdin is not None and server.stdout is not None
+    try:
+        yield Bench(folder, int(server.stdout.readline()), size)
+    finally:
+        server.stdin.close()
+        server.wait()
+
+
+def measure(bench: Bench, runs: int) -> dict[str, list[dict[str, float]]]:
+    """Run every arm so many times, in turns."""
+    todo = arms(bench)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in todo}
+    chance = random.Random(1)
+    for _ in range(runs):
+        order = list(todo)
+        chance.shuffle(order)
+        for name in order:
+            found[name].append(todo[name]())
+    return found
+
+
+def table(size: int, found: dict[str, list[dict[str, float]]]) -> str:
+    """The figures as Markdown: the machine, speeds, and the ratios that are asked for."""
+    lines = [
+        f"{_machine()}; {size // MIB} MiB in all, {len(found['curl, 1 file'])} runs, medians",
+        "",
+        "| | MB/s | range | CPU s | peak MB |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, results in found.items():
+        speeds = sorted(size / 1e6 / result["seconds"] for result in results)
+        cpu = [result["cpu"] for result in results if "cpu" in result]
+        memory = [result["memory"] for result in results if "memory" in result]
+        lines.append(
+            f"| {name} | {statistics.median(speeds):.0f} | {speeds[0]:.0f}–{speeds[-1]:.0f} "
+            f"| {f'{statistics.median(cpu):.2f}' if cpu else ''} | {f'{max(memory) / 1e6:.0f}' if memory else ''} |"
+        )
+    lines += ["", "| goal | ratio | range | asked |", "|---|--:|--:|--:|"]
+    for name, peer, goal in GOALS:
+        pairs = zip(found[name], found[peer], strict=True)
+        ratios = sorted(theirs["seconds"] / ours["seconds"] for ours, theirs in pairs)
+        lines.append(
+            f"| {name} ÷ {peer} | {statistics.median(ratios):.2f} | {ratios[0]:.2f}–{ratios[-1]:.2f} | ≥ {goal} |"
+        )
+    most = max(r["memory"] for results in found.values() for r in results if "memory" in r)
+    lines.append(f"| peak memory, MB | {most / 1e6:.0f} | | < {_MOST_MEMORY / 1e6:.0f} |")
+    return "\n".join(lines)
+
+
+def _machine() -> str:
+    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {loads}"
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+)(MiB|GiB)", text)
+    if found is None or int(found[1]) * _UNITS[found[2]] % (FILES * MIB):
+        raise argparse.ArgumentTypeError(f"{text} is not like 1GiB or a multiple of {FILES}MiB")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", type=_bytes, default=_bytes("1GiB"))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="needs 3 × SIZE")
+    parser.add_argument("--tiny", action="store_true", help="only show that all of it works")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        _child(*json.loads(options.child))
+        return
+    if options.tiny:
+        options.size, options.runs = _bytes("8MiB"), 1
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder) as folder,
+        served(Path(folder), options.size) as bench,
+    ):
+        print(table(options.size, measure(bench, options.runs)))
+
+
+if __name__ == "__main__":
+    main()

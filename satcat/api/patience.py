@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from satcat.api.partfile import stop_if
+from satcat.api.hashing import stop_if
 from satcat.errors import RateLimitedError, SourceError
 
 ValueT = TypeVar("ValueT")

@@ -19,7 +19,8 @@ from pathlib import Path
 from satcat.api import transfer
 from satcat.api.base import Node
 from satcat.api.filenames import folder_name, is_safe, marks, parts_name
-from satcat.api.partfile import PartFile, disk_error, hash_file, stop_if, sync_folder
+from satcat.api.hashing import hash_file, stop_if
+from satcat.api.partfile import PartFile, disk_error, sync_folder
 from satcat.api.patience import patiently
 from satcat.downloads import manifest, patterns, queue
 from satcat.downloads.job import Fetcher, Job

@@ -125,16 +125,23 @@ class Catalogue:
 
     # Asking for downloads, which needs none either
 
-    def mark(self, which: Selection, *, priority: int | None = None) -> Marked:
+    def mark(
+        self,
+        which: Selection,
+        *,
+        priority: int | None = None,
+        include: str | Iterable[str] | None = None,
+    ) -> Marked:
         """Ask for downloads; those that failed, were cancelled or gone are asked for again.
 
+        With `include`, patterns as "*_B04_10m.jp2", only the matching files of each product are wanted; see `marks.mark`.
         What it returns names the words that are no product: nobody is asked for these.
         """
         from satcat.downloads import marks
 
         chosen = self._chosen(which)
         with self.database.write() as connection:
-            return marks.mark(connection, chosen, priority=priority)
+            return marks.mark(connection, chosen, priority=priority, include=include)
 
     def unmark(self, which: Selection) -> Changed:
         """Take back what has no file yet."""

@@ -72,13 +72,13 @@ def command(settings: Settings, *, out: Path, workers: int, limit: int | None, f
         return _list_failed(settings, catalogue, watch.failed)
 
 
-def _expected(catalogue: Catalogue) -> tuple[int, int]:
-    """Files and bytes that are queued."""
+def _expected(catalogue: Catalogue) -> tuple[int, int | None]:
+    """Files and bytes that are queued; None where nobody knows, as of parts that are still to be listed."""
     from satcat.downloads import marks
 
     with catalogue.database.read() as connection:
         queued = marks.counts(connection)["queued"]
-    return queued.rows, queued.bytes
+    return queued.rows, None if queued.unknown else queued.bytes
 
 
 def _tell(settings: Settings, report: DownloadReport, out: Path) -> None:

@@ -25,6 +25,7 @@ CONNECTIONS, RATE = 4, 20_000_000
     example="""
     satcat mark --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-06-30 --online
     satcat query --best cloud --per tile,month -f ids | satcat mark --ids -
+    satcat mark --tile 30TWM --cloud 20 --include "*_B0[48]_10m.jp2" --include "*MTD*.xml"
     """,
 )
 @options.filters
@@ -36,17 +37,27 @@ CONNECTIONS, RATE = 4, 20_000_000
     type=click.IntRange(-1000, 1000),
     help="Higher ones come first.  [default: 0]",
 )
+@click.option(
+    "--include",
+    metavar="PATTERN",
+    multiple=True,
+    help="Only these files of each product, as '*_B0[48]_10m.jp2'; again for more.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would ask for.")
 @options.strict
 @click.pass_obj  # fmt: skip
 def command(
     settings: Settings, *, filters: SearchFilters, everything: bool, ids: str | None, priority: int | None,
-    dry_run: bool, strict: bool,
+    include: tuple[str, ...], dry_run: bool, strict: bool,
 ) -> int:  # fmt: skip
     """Ask for products to be downloaded.
 
     Takes filters, --ids or --all. Says how many, how many bytes, and about how long that takes at 4 × 20 MB/s. What failed,
     was cancelled or gone is asked for again; what is queued, running or done stays as it is.
+
+    With --include only matching files are fetched, into a folder named like the product, and the package's manifest with
+    them. A pattern fits a file's name or its path in the package; * is any text, ? one character, [48] one of these.
+    Patterns add to those that a product has; without --include it is asked for whole.
     """
     from satcat.downloads import marks
 
@@ -58,28 +69,40 @@ def command(
             insist(survey, strict=strict)
         if dry_run:
             with catalogue.database.read() as connection:
-                marked = marks.preview(connection, which)
+                marked = marks.preview(connection, which, include=include or None)
         else:
             with catalogue.database.write() as connection:
-                marked = marks.mark(connection, which, priority=priority)
-    _tell(settings, marked, dry_run=dry_run)
+                marked = marks.mark(connection, which, priority=priority, include=include or None)
+    _tell(settings, marked, include, dry_run=dry_run)
     return tell_unclear(marked)
 
 
-def _tell(settings: Settings, marked: Marked, *, dry_run: bool) -> None:
-    number = marked.new + marked.requeued
+def _tell(settings: Settings, marked: Marked, include: tuple[str, ...], *, dry_run: bool) -> None:
+    number = marked.new + marked.requeued + marked.widened
+    did = "would mark" if dry_run else "marked"
+    if include:
+        unknown = " (how many bytes shows when their packages are listed)" if number else ""
+        click.echo(f"{did} parts of {wording.count(number, 'product')}{unknown}")
+    else:
+        click.echo(f"{did} {wording.count(number, 'product')}" + (_size(marked) if number else ""))
+    if marked.requeued:
+        settings.say(f"{marked.requeued:,} of them again")
+    if marked.widened:
+        more = "more files" if include else "the whole, not only parts"
+        settings.say(f"{marked.widened:,} of them for {more}")
+    if marked.folders:
+        settings.say(f"{wording.count(marked.folders, 'folder')} with parts of them stay on disk")
+    if marked.already:
+        settings.say(
+            f"{wording.count(marked.already, 'product')} asked for already; `satcat queue` shows them"
+        )
+
+
+def _size(marked: Marked) -> str:
+    """How many bytes that is, and how long they take."""
     seconds = marked.bytes_total / (CONNECTIONS * RATE)
     size = wording.size(marked.bytes_total) + (
         f" and {marked.unknown_sizes:,} of unknown size" if marked.unknown_sizes else ""
     )
     speed = f"about {wording.duration(max(1.0, seconds))} at {CONNECTIONS} × {RATE // 10**6} MB/s"
-    did = "would mark" if dry_run else "marked"
-    click.echo(
-        f"{did} {wording.count(number, 'product')}" + (f" ({size}, {speed})" if number else "")
-    )
-    if marked.requeued:
-        settings.say(f"{marked.requeued:,} of them again")
-    if marked.already:
-        settings.say(
-            f"{wording.count(marked.already, 'product')} asked for already; `satcat queue` shows them"
-        )
+    return f" ({size}, {speed})"

@@ -40,10 +40,11 @@ def list_command(settings: Settings, *, status: tuple[str, ...], failed: bool, o
 
     wanted = {*status, *(marks.FAILED if failed else ())}
     with settings.open() as catalogue, catalogue.database.read() as connection:
-        columns = _columns()
+        shown = (*_SHOWN, "include") if marks.has_parts(connection) else _SHOWN
         total = out.write(
-            _rows(connection, wanted), columns, in_table=_SHOWN, words={"size_bytes": wording.size}
-        )
+            _rows(connection, wanted), _columns(), in_table=shown,
+            words={"size_bytes": wording.size, "include": wording.patterns},
+        )  # fmt: skip
         if total == 0 or out.format == "table":
             tallies = marks.counts(connection)
             said = [
@@ -65,10 +66,11 @@ def _rows(connection: Connection, statuses: set[str]) -> Iterator[dict[str, Any]
     """Rows of downloads with the product's name: who is being served first, then in the queue's order."""
     import sqlalchemy as sa
 
+    from satcat.downloads import marks
     from satcat.models import downloads, products
 
     joined = downloads.outerjoin(products, products.c.id == downloads.c.product_id)
-    size = sa.func.coalesce(downloads.c.size_bytes, products.c.size_bytes).label("size_bytes")
+    size = marks.size_of_rows().label("size_bytes")
     others = [column for column in downloads.columns if column.name != "size_bytes"]
     query = sa.select(*others, size, products.c.name).select_from(joined)
     if statuses:

@@ -76,7 +76,8 @@ def _download(connection: Connection, product_id: str) -> str | None:
     if row is None:
         return None
     checked = None if row.verification == "none" else f"checked by {row.verification}"
-    return ", ".join(part for part in (row.status, row.path, checked, row.error) if part)
+    parts = row.include and f"only {wording.patterns(row.include)}"
+    return ", ".join(part for part in (row.status, parts, row.path, checked, row.error) if part)
 
 
 def _not_found(connection: Connection, which: str) -> str:

@@ -24,6 +24,11 @@ def size(number: float | None) -> str:
     return f"{value:,.1f} PB"
 
 
+def patterns(include: str) -> str:
+    """The patterns of the wanted files, stored one a line, on one line."""
+    return " ".join(include.split("\n"))
+
+
 def duration(seconds: float) -> str:
     """A span in its two largest units, `3 h 20 min`."""
     left = round(seconds)

@@ -11,19 +11,17 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Delete, Select, Update
+from sqlalchemy import ColumnElement, Connection, Delete, Select, Update
 
-from satcat.downloads import wanted
+from satcat.downloads import patterns, wanted
+from satcat.downloads.again import FRESH, change
 from satcat.models import STATUSES, downloads, products, utc_now
 
 Which: TypeAlias = Select[Any] | Iterable[str]
 _Ids: TypeAlias = Select[Any] | list[str]
 
-#: What `mark` asks for again: it did not work out, or somebody had called it off.
-_REQUEUED = ("failed", "cancelled", "gone")
 #: What ended without a file, for reasons that may pass.
 FAILED = ("failed", "bad_at_source", "offline", "gone")
-_FRESH = {"status": "queued", "attempts": 0, "error": None, "not_before": None, "finished_at": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,10 @@ class Marked:
 
     Attributes:
         already: products that were queued, running, done, offline or bad at the source, and stay so.
-        bytes_total: of the new and requeued ones whose size is known; `unknown_sizes` counts the others.
+        widened: products of which only some files had been asked for, and now more are.
+        folders: of these, how many have a folder with some files that stays as it is, for now the whole is wanted.
+        bytes_total: of all but the `already` ones whose size is known, `unknown_sizes` counts the others; both are 0 if
+            only some files are wanted, for how large those are shows only when they are listed.
         unknown: words that name no product of the catalogue.
         ambiguous: words that several ids begin with; nothing was done about them.
     """
@@ -40,6 +41,8 @@ class Marked:
     new: int = 0
     requeued: int = 0
     already: int = 0
+    widened: int = 0
+    folders: int = 0
     bytes_total: int = 0
     unknown_sizes: int = 0
     unknown: tuple[str, ...] = ()
@@ -60,10 +63,11 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Rows of one status, and the bytes of those whose size is known."""
+    """Rows of one status, and the bytes of those whose size is known; `unknown` counts the others."""
 
     rows: int = 0
     bytes: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +81,54 @@ class Failure:
     error: str | None
 
 
-def mark(connection: Connection, which: Which, *, priority: int | None = None) -> Marked:
+def mark(
+    connection: Connection,
+    which: Which,
+    *,
+    priority: int | None = None,
+    include: str | Iterable[str] | None = None,
+) -> Marked:
     """Queue products; those that failed, were cancelled or gone are queued again, with a clean record.
 
     Args:
         priority: higher ones come first; rows that are queued already take it over. None: 0 for new rows.
+        include: patterns of the files that are wanted of each (see `patterns`), beside those that its row asks for; None:
+            the whole product.
+
+    Raises:
+        FilterError: `include` holds no pattern.
     """
+    include = patterns.check(include)
     which, unclear = _products(connection, which)
     total = Marked(**unclear)
+    changed = {} if priority is None else {"priority": priority}
     for chosen in _selections(which):
-        total += _preview(connection, chosen)
-        changed = {} if priority is None else {"priority": priority}
-        again = downloads.c.product_id.in_(chosen)
-        connection.execute(
-            sa.update(downloads)
-            .where(downloads.c.status.in_(_REQUEUED), again)
-            .values(**_FRESH, **changed, requested_at=utc_now())
-        )
+        groups = list(_groups(connection, chosen))
+        total += _marked(groups, include)
+        for group in groups:
+            _ask_again(connection, chosen, group, include)
         if changed:
-            connection.execute(
-                sa.update(downloads).where(downloads.c.status == "queued", again).values(**changed)
-            )
-        new = sa.select(products.c.id, sa.literal(priority or 0)).where(
+            again = (downloads.c.status == "queued", downloads.c.product_id.in_(chosen))
+            connection.execute(sa.update(downloads).where(*again).values(**changed))
+        new = sa.select(
+            products.c.id, sa.literal(priority or 0), sa.literal(include, sa.Text)
+        ).where(
             products.c.id.in_(chosen),
             ~sa.exists().where(downloads.c.product_id == products.c.id),
         )
-        connection.execute(sa.insert(downloads).from_select(["product_id", "priority"], new))
+        columns = ["product_id", "priority", "include"]
+        connection.execute(sa.insert(downloads).from_select(columns, new))
     return total
 
 
-def preview(connection: Connection, which: Which) -> Marked:
+def preview(
+    connection: Connection, which: Which, *, include: str | Iterable[str] | None = None
+) -> Marked:
     """What `mark` would change; changes nothing."""
+    include = patterns.check(include)
     which, unclear = _products(connection, which)
-    return sum((_preview(connection, chosen) for chosen in _selections(which)), Marked(**unclear))
+    found = (_marked(_groups(connection, chosen), include) for chosen in _selections(which))
+    return sum(found, Marked(**unclear))
 
 
 def unmark(connection: Connection, which: Which) -> Changed:
@@ -124,22 +143,37 @@ def retry(connection: Connection, which: Which | None = None) -> Changed:
         downloads.c.status.in_(FAILED),
         sa.and_(downloads.c.status == "queued", downloads.c.not_before.is_not(None)),
     )
-    again = sa.update(downloads).where(hopeful).values(**_FRESH)
+    again = sa.update(downloads).where(hopeful).values(**FRESH)
     if which is None:
         return Changed(connection.execute(again).rowcount)
     return _change(connection, again, which)
 
 
+def size_of_rows() -> ColumnElement[int | None]:
+    """The bytes of a row of downloads joined with products: of its file, else of what it asks for, if that is known."""
+    whole = sa.case((downloads.c.include.is_(None), products.c.size_bytes))
+    return sa.func.coalesce(downloads.c.size_bytes, whole)
+
+
+def has_parts(connection: Connection) -> bool:
+    """Tell whether any row asks for only some files of its product."""
+    parts = sa.select(downloads.c.product_id).where(downloads.c.include.is_not(None))
+    return connection.scalar(parts.limit(1)) is not None
+
+
 def counts(connection: Connection) -> dict[str, Tally]:
     """Rows and bytes of every status, those without rows included."""
-    size = sa.func.coalesce(downloads.c.size_bytes, products.c.size_bytes, 0)
     joined = downloads.outerjoin(products, products.c.id == downloads.c.product_id)
+    size = size_of_rows()
     rows = connection.execute(
-        sa.select(downloads.c.status, sa.func.count(), sa.func.sum(size))
+        sa.select(downloads.c.status, sa.func.count(), sa.func.sum(size), sa.func.count(size))
         .select_from(joined)
         .group_by(downloads.c.status)
     )
-    found = {status: Tally(number, int(total)) for status, number, total in rows}
+    found = {
+        status: Tally(number, int(total or 0), number - sized)
+        for status, number, total, sized in rows
+    }
     return {status: found.get(status, Tally()) for status in STATUSES}
 
 
@@ -173,22 +207,58 @@ def _change(connection: Connection, statement: Delete | Update, which: Which) ->
     return Changed(rows, **unclear)
 
 
-def _preview(connection: Connection, chosen: _Ids) -> Marked:
-    status, size = downloads.c.status, products.c.size_bytes
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Chosen products whose rows are alike (`status` None: they have none), and the sizes of those whose size is known."""
+
+    status: str | None
+    include: str | None
+    rows: int
+    bytes: int
+    sized: int
+    with_file: int
+
+
+def _groups(connection: Connection, chosen: _Ids) -> Iterator[_Group]:
+    alike, size = (downloads.c.status, downloads.c.include), products.c.size_bytes
     rows = connection.execute(
-        sa.select(status, sa.func.count(), sa.func.sum(size), sa.func.count(size))
+        sa.select(
+            *alike, sa.func.count(), sa.func.coalesce(sa.func.sum(size), 0), sa.func.count(size),
+            sa.func.count(downloads.c.path),
+        )
         .select_from(products.outerjoin(downloads, downloads.c.product_id == products.c.id))
         .where(products.c.id.in_(chosen))
-        .group_by(status)
+        .group_by(*alike)
+    )  # fmt: skip
+    for status, include, number, total, sized, with_file in rows:
+        yield _Group(status, include, number, int(total), sized, with_file)
+
+
+def _marked(groups: Iterable[_Group], include: str | None) -> Marked:
+    total = Marked()
+    for group in groups:
+        kind = "new" if group.status is None else change(group.status, group.include, include).kind
+        counted: dict[str, Any] = {kind: group.rows}
+        if (
+            kind != "already" and include is None
+        ):  # how large parts are shows only when they are listed
+            counted |= {"bytes_total": group.bytes, "unknown_sizes": group.rows - group.sized}
+        if kind == "widened" and include is None:
+            counted["folders"] = group.with_file
+        total += Marked(**counted)
+    return total
+
+
+def _ask_again(connection: Connection, chosen: _Ids, group: _Group, include: str | None) -> None:
+    values = change(group.status, group.include, include).values if group.status else {}
+    if not values:
+        return
+    rows = (
+        downloads.c.product_id.in_(chosen),
+        downloads.c.status == group.status,
+        downloads.c.include.is_not_distinct_from(group.include),
     )
-    result = Marked()
-    for was, number, total, sized in rows:
-        if was is not None and was not in _REQUEUED:
-            result += Marked(already=number)
-            continue
-        sizes = {"bytes_total": int(total or 0), "unknown_sizes": number - sized}
-        result += Marked(new=number, **sizes) if was is None else Marked(requeued=number, **sizes)
-    return result
+    connection.execute(sa.update(downloads).where(*rows).values(**values, requested_at=utc_now()))
 
 
 def _products(

@@ -19,7 +19,7 @@ from satcat.products import SatelliteImage, SearchResults
 if TYPE_CHECKING:
     from satcat.api.base import SatelliteAPI
     from satcat.downloads.marks import Changed, Marked, Which
-    from satcat.downloads.worker import DownloadReport
+    from satcat.downloads.report import DownloadReport
     from satcat.mirrored import Survey
     from satcat.readonly import Rows
     from satcat.reports.coverage import TileCoverage

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from satcat.terminal import printable
 
 if TYPE_CHECKING:
-    from satcat.products import SatelliteImage
+    from satcat.downloads.report import Item, Outcome
     from satcat.sync.report import SyncProgress
 
 #: Outcomes of a download that leave the person without the file.
@@ -130,19 +130,25 @@ class DownloadWatch:
         self.failed: dict[str, str] = {}
         self.lock = threading.RLock()
 
-    def started(self, product: SatelliteImage, total: int | None) -> None:
+    def started(self, item: Item) -> None:
         """A product's turn has come."""
 
-    def advanced(self, product: SatelliteImage, done: int) -> None:
+    def advanced(self, item: Item, done: int, total: int | None) -> None:
         """So many bytes of it are here."""
 
-    def finished(self, product: SatelliteImage, outcome: str) -> None:
+    def finished(self, item: Item, outcome: Outcome) -> None:
         """Its turn is over."""
         with self.lock:
-            if outcome in FAILED:
-                self.failed[product.id] = outcome
+            if outcome.status in FAILED:
+                self.failed[item.product_id] = outcome.status
             else:
-                self.failed.pop(product.id, None)
+                self.failed.pop(item.product_id, None)
+
+    def waiting(self, reason: str) -> None:
+        """The run waits for the source."""
+
+    def resumed(self, seconds: float) -> None:
+        """The source is back."""
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -162,11 +168,11 @@ def of_downloads(*, quiet: bool, files: int | None, size: int | None) -> Downloa
 class DownloadLines(DownloadWatch):
     """A line for each file."""
 
-    def finished(self, product: SatelliteImage, outcome: str) -> None:
+    def finished(self, item: Item, outcome: Outcome) -> None:
         """Say what came of it."""
-        super().finished(product, outcome)
+        super().finished(item, outcome)
         with self.lock:
-            _print(f"{outcome}: {product.name}")
+            _print(f"{outcome.status}: {item.name}")
 
 
 class DownloadBars(DownloadWatch):
@@ -178,35 +184,35 @@ class DownloadBars(DownloadWatch):
         self._all = _bytes_bar(what, size, position=0)
         self._bars: dict[str, tqdm[Any]] = {}
 
-    def started(self, product: SatelliteImage, total: int | None) -> None:
+    def started(self, item: Item) -> None:
         """Add its bar, on the first free line."""
         with self.lock:
             taken = {-bar.pos for bar in self._bars.values()} | {
                 bar.pos for bar in self._bars.values()
             }
             position = next(n for n in range(1, len(taken) + 2) if n not in taken)
-            self._bars[product.id] = _bytes_bar(product.name, total, position=position)
+            self._bars[item.product_id] = _bytes_bar(item.name, item.size_bytes, position=position)
 
-    def advanced(self, product: SatelliteImage, done: int) -> None:
+    def advanced(self, item: Item, done: int, total: int | None) -> None:
         """Move its bar, and that of all."""
         with self.lock:
-            bar = self._bars.get(product.id)
+            bar = self._bars.get(item.product_id)
             if bar is not None:
                 self._all.update(done - bar.n)
                 bar.update(done - bar.n)
 
-    def finished(self, product: SatelliteImage, outcome: str) -> None:
+    def finished(self, item: Item, outcome: Outcome) -> None:
         """Take its bar away; a file that was here already counts as fetched."""
-        super().finished(product, outcome)
+        super().finished(item, outcome)
         with self.lock:
-            bar = self._bars.pop(product.id, None)
+            bar = self._bars.pop(item.product_id, None)
             if bar is None:
                 return
-            if outcome == "done" and bar.total is not None:
+            if outcome.status == "done" and bar.total is not None:
                 self._all.update(bar.total - bar.n)
             bar.close()
-            if outcome in FAILED:
-                write(f"{outcome}: {product.name}")
+            if outcome.status in FAILED:
+                write(f"{outcome.status}: {item.name}")
 
     def end(self) -> None:
         """Leave the bar of all as it ended, unless there was nothing to show."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from contextlib import redirect_stderr
 
 import pytest
 
 from satcat import progress
-from satcat.products import SatelliteImage
+from satcat.downloads.report import Item, Outcome
+
+DONE, FAILED = Outcome("done"), Outcome("failed", "no luck")
+
+
+def item(number: int = 1, *, name: str | None = None, size: int | None = 1000) -> Item:
+    return Item(f"id-{number}", name or f"S2A_{number}.SAFE", size)
 
 
 class Terminal(io.StringIO):
@@ -58,72 +63,64 @@ def test_without_a_terminal_a_line_comes_now_and_then(
     ]
 
 
-def test_quiet_shows_nothing(make_product: Callable[..., SatelliteImage]) -> None:
+def test_quiet_shows_nothing() -> None:
     with redirect_stderr(Terminal()) as terminal:
         bar = progress.of_sync(quiet=True)
         bar.begin("tiles", 10)
         bar.say("a word")
         bar.end()
         watch = progress.of_downloads(quiet=True, files=1, size=10)
-        watch.started(make_product(), 10)
-        watch.finished(make_product(), "done")
+        watch.started(item(size=10))
+        watch.finished(item(size=10), DONE)
         watch.end()
     assert terminal.getvalue() == ""
 
 
-def test_download_bars_add_up_and_leave_one_line(
-    make_product: Callable[..., SatelliteImage],
-) -> None:
+def test_download_bars_add_up_and_leave_one_line() -> None:
     with redirect_stderr(Terminal()) as terminal:
         watch = progress.of_downloads(quiet=False, files=3, size=3000)
-        one, two, three = (make_product() for _ in range(3))
-        watch.started(one, 1000)
-        watch.started(two, 1000)
-        watch.advanced(one, 700)
-        watch.advanced(one, 100)  # it had to start again
-        watch.advanced(one, 1000)
-        watch.finished(one, "done")
-        watch.started(three, 1000)
-        watch.finished(three, "done")  # was here already
-        watch.advanced(two, 10)
-        watch.finished(two, "failed")
+        one, two, three = (item(n) for n in range(3))
+        watch.started(one)
+        watch.started(two)
+        watch.advanced(one, 700, 1000)
+        watch.advanced(one, 100, 1000)  # it had to start again
+        watch.advanced(one, 1000, 1000)
+        watch.finished(one, DONE)
+        watch.started(three)
+        watch.finished(three, DONE)  # was here already
+        watch.advanced(two, 10, 1000)
+        watch.finished(two, FAILED)
         watch.end()
-    assert watch.failed == {two.id: "failed"}
+    assert watch.failed == {two.product_id: "failed"}
     text = terminal.getvalue()
     assert f"failed: {two.name}\n" in text
     assert "3 files:  67%" in text.splitlines()[-1].rpartition("\r")[2]
 
 
-def test_a_product_that_failed_and_then_came_is_no_failure(
-    make_product: Callable[..., SatelliteImage],
-) -> None:
+def test_a_product_that_failed_and_then_came_is_no_failure() -> None:
     watch = progress.DownloadWatch()
-    product = make_product()
-    watch.finished(product, "failed")
-    watch.finished(product, "done")
+    product = item(size=10)
+    watch.finished(product, FAILED)
+    watch.finished(product, DONE)
     assert watch.failed == {}
 
 
-def test_hostile_names_cannot_drive_the_terminal(
-    make_product: Callable[..., SatelliteImage],
-) -> None:
-    product = make_product(name="\x1b]0;pwned\x07")
+def test_hostile_names_cannot_drive_the_terminal() -> None:
+    product = item(name="\x1b]0;pwned\x07")
     with redirect_stderr(Terminal()) as terminal:
         watch = progress.of_downloads(quiet=False, files=1, size=10)
-        watch.started(product, 10)
-        watch.finished(product, "failed")
+        watch.started(product)
+        watch.finished(product, FAILED)
         watch.end()
     assert "\x1b]0" not in terminal.getvalue()
     assert "failed: \\x1b]0;pwned\\x07" in terminal.getvalue()
 
 
-def test_without_a_terminal_each_file_is_a_line(
-    capsys: pytest.CaptureFixture[str], make_product: Callable[..., SatelliteImage]
-) -> None:
+def test_without_a_terminal_each_file_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     watch = progress.of_downloads(quiet=False, files=1, size=10)
-    product = make_product()
-    watch.started(product, 10)
-    watch.advanced(product, 10)
-    watch.finished(product, "done")
+    product = item(size=10)
+    watch.started(product)
+    watch.advanced(product, 10, 1000)
+    watch.finished(product, DONE)
     watch.end()
     assert capsys.readouterr().err == f"done: {product.name}\n"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from satcat.catalogue import Catalogue
-    from satcat.downloads.worker import DownloadReport
+    from satcat.downloads.report import DownloadReport
 
 
 @satcat_command(

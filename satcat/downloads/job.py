@@ -15,25 +15,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from satcat.api import transfer
 from satcat.api.base import Node, SatelliteAPI
 from satcat.api.filenames import final_name, marks, part_name
 from satcat.api.hashing import hash_file
-from satcat.api.partfile import PartFile, check_folder
+from satcat.api.partfile import PartFile
 from satcat.api.patience import Patience
 from satcat.api.transfer import Brought
 from satcat.database import Database
 from satcat.downloads import queue
 from satcat.downloads.queue import Claimed, Held
 from satcat.downloads.slots import Slot
+from satcat.downloads.target import Target
 from satcat.errors import (
     NameTakenError,
     ProductGoneError,
     ProductOfflineError,
     TransferError,
 )
-from satcat.models import downloads, products
+from satcat.models import deleted_products, downloads, products
 from satcat.products import SatelliteImage
 from satcat.select import image
 
@@ -45,7 +47,8 @@ _OLDER_CLAIMS = 100
 class Job:
     """A claimed row on its way.
 
-    `stop` ends its transfer; `lost` says that the row is no longer ours; `placed` is where its file has got its name.
+    `stop` ends its transfer; `lost` says that the row is no longer ours; `placed` is where its file has got its name;
+    `parts` are the places of its part file, this claim's first.
     """
 
     claimed: Claimed
@@ -55,6 +58,7 @@ class Job:
     bytes_done: int = 0
     bytes_fetched: int = 0
     placed: str | None = None
+    parts: list[Path] = field(default_factory=list)
 
     @property
     def path(self) -> str | None:
@@ -73,9 +77,14 @@ class Fetcher:
 
     database: Database
     api: SatelliteAPI
-    out: Path
+    target: Target
     patience: Patience
     on_reread: Callable[[SatelliteImage], None]
+
+    @property
+    def out(self) -> Path:
+        """The folder that files go to."""
+        return self.target.path
 
     def product(self, claimed: Claimed) -> SatelliteImage:
         """The product of a row, as the catalogue holds it.
@@ -86,8 +95,8 @@ class Fetcher:
         with self.database.read() as connection:
             wanted = sa.select(products).where(products.c.id == claimed.product_id)
             row = connection.execute(wanted).first()
-        if row is None:
-            raise ProductGoneError(f"{claimed.product_id} is not in the catalogue (any more)")
+            if row is None:
+                raise ProductGoneError(_what_is_known(connection, claimed.product_id))
         return image(row)
 
     def fetch(self, job: Job, product: SatelliteImage, on_progress: transfer.OnProgress) -> Held:
@@ -97,7 +106,7 @@ class Fetcher:
             LostClaimError, TransferError, SourceError, CredentialsError
         """
         product = self.ready(product)
-        parts = self.part_files(self.out, job, product)
+        parts = job.parts = self.part_files(self.out, job, product)
         if (found := self._already_here(job, product)) is not None:
             PartFile.clear(parts)
             return found
@@ -105,13 +114,17 @@ class Fetcher:
             brought = self.bring(job, product, part, on_progress)
             return self._place(job, part, brought)
 
+    def discard(self, job: Job) -> None:
+        """Remove the bytes of a job that nobody wants any more."""
+        PartFile.clear(job.parts)
+
     def ready(self, product: SatelliteImage) -> SatelliteImage:
         """Make sure that files can be written, and that the product is at hand; gives it as last read.
 
         Raises:
             UnwritableError, DiskFullError, ProductOfflineError
         """
-        check_folder(self.out)
+        self.target.check()
         if product.online is not False:
             return product
         fresh = self._read_again(product)  # what the catalogue says may be old
@@ -246,3 +259,18 @@ def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:
         return right_size and hash_file(path, claimed.checksum_algorithm, stop) == claimed.checksum
     except OSError:  # what cannot be read cannot be known
         return False
+
+
+def _what_is_known(connection: Connection, product_id: str) -> str:
+    """Why a product is not in the catalogue."""
+    tombstone = connection.execute(
+        sa.select(deleted_products).where(deleted_products.c.id == product_id)
+    ).first()
+    if tombstone is None:
+        return f"{product_id} is no product of this catalogue"
+    when = tombstone.deletion_date or tombstone.noticed_at
+    how = (
+        "deleted by the source" if tombstone.kind == "deleted" else "no longer at the source, seen"
+    )
+    cause = f": {tombstone.deletion_cause}" if tombstone.deletion_cause else ""
+    return f"{tombstone.name or product_id}: {how} on {when:%Y-%m-%d %H:%M:%S} UTC{cause}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from satcat.errors import (
@@ -26,22 +27,27 @@ from satcat.errors import (
 MOST_ATTEMPTS = 5
 _FIRST_WAIT = 30.0  # seconds; twice as long after each failure
 _LONGEST_WAIT = 3600.0
-# Where a 429 does not say how long: the source frees a connection with a small delay.
-_RATE_WAIT = 10.0
+# Where a 429 does not say how long: the source frees a connection a fraction of a second after its download ended.
+_FIRST_CROWDED, _LONGEST_CROWDED = 0.5, 60.0
+_FIRST_LOOK, _LONGEST_LOOK = 2 * 3600.0, 24 * 3600.0  # at a product that was offline
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of the row: its status, the seconds until it may be tried again, and if this counts as an attempt.
 
-    `pause`: seconds for which this worker should ask for nothing. `ends_run`: no other product would fare better.
+    `ends_run`: no other product would fare better.
     """
 
     status: str
     wait: float = 0.0
     counts: bool = True
-    pause: float = 0.0
     ends_run: bool = False
+
+    def after(self, looks: int) -> Verdict:
+        """The same of an offline product that was looked at so often before: it waits twice as long each time."""
+        wait = min(_FIRST_LOOK * 2.0 ** min(looks, 10), _LONGEST_LOOK)
+        return replace(self, wait=wait, counts=False)
 
 
 _STRIKES_ALL = (CredentialsError, DiskFullError, UnwritableError, CatalogueError)
@@ -56,10 +62,19 @@ _FINAL = {
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether the source as a whole may be down; so many in a row say that it is."""
-    if isinstance(error, RateLimitedError):
-        return error.down
-    return isinstance(error, SourceUnavailableError)
+    """Whether the source as a whole may be out of reach; `outage` says when it is."""
+    return isinstance(error, SourceUnavailableError | RateLimitedError)
+
+
+def crowded_wait(refusals: int, asked: float | None) -> float:
+    """Seconds to wait after so many refusals in a row for too many connections, never less than the source asks.
+
+    Twice as long each time, and with some chance in it, so that those who were refused together do not come back so.
+    """
+    if asked is not None:
+        return min(max(asked, 0.0), _LONGEST_WAIT)
+    wait = _FIRST_CROWDED * 2.0 ** min(refusals - 1, 10) * random.uniform(0.75, 1.25)
+    return min(wait, _LONGEST_CROWDED)
 
 
 def judge(error: Exception, attempts: int) -> Verdict:
@@ -68,9 +83,8 @@ def judge(error: Exception, attempts: int) -> Verdict:
     A source that is down says nothing of the product: only a status 500 may be the product's own.
     """
     if isinstance(error, RateLimitedError):
-        asked = _RATE_WAIT if error.retry_after is None else error.retry_after
-        wait = min(max(asked, 0.0), _LONGEST_WAIT)
-        return Verdict("queued", wait=wait, counts=False, pause=wait)
+        wait = min(max(error.retry_after or 0.0, 0.0), _LONGEST_WAIT)
+        return Verdict("queued", wait=wait, counts=False)
     if (
         isinstance(error, SourceUnavailableError)
         and error.status != HTTPStatus.INTERNAL_SERVER_ERROR

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from satcat.downloads.policy import Verdict
+from satcat.downloads.policy import MOST_ATTEMPTS, Verdict
 from satcat.errors import LostClaimError, NameTakenError
 from satcat.models import Instant, download_attempts, downloads, products, utc_now
 
@@ -25,6 +25,10 @@ LEASE = timedelta(seconds=60)
 _FAR = timedelta(days=1)  # longer than any lease or wait
 #: Which files of the product; only blanks, as people may write them, mean the whole.
 _INCLUDE = sa.func.nullif(sa.func.trim(downloads.c.include, " \t\r\n"), "")
+
+
+#: A row that had its attempts and is queued all the same was queued by somebody who wants them anew.
+_ANEW = sa.case((downloads.c.attempts >= MOST_ATTEMPTS, 0), else_=downloads.c.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def claim(
         .where(downloads.c.product_id == sa.func.coalesce(_abandoned(now, source), _next(now, source)))
         .values(
             status="running", worker=worker, claim=downloads.c.claim + 1, lease_until=now + lease,
-            started_at=now, finished_at=None, not_before=None, include=_INCLUDE,
+            started_at=now, finished_at=None, not_before=None, include=_INCLUDE, attempts=_ANEW,
         )
         .returning(*(downloads.c[name] for name in Claimed.__dataclass_fields__))
     ).first()  # fmt: skip
@@ -111,16 +115,21 @@ def is_waiting(connection: Connection, source: str) -> bool:
 
 
 def heartbeat(
-    connection: Connection, held: Iterable[tuple[Claimed, int]], *, lease: timedelta = LEASE
+    connection: Connection, held: Iterable[tuple[Claimed, int, int]], *, lease: timedelta = LEASE
 ) -> list[Claimed]:
-    """Renew claims, noting the bytes that have arrived; returns the claims that are lost."""
+    """Renew claims; returns those that are lost.
+
+    Args:
+        held: each with the bytes that are here, and those that this attempt took from the network.
+    """
     now = clock(connection)
-    renewed = {"lease_until": now + lease}
-    return [
-        claimed
-        for claimed, bytes_done in held
-        if not _write(connection, claimed, {**renewed, "bytes_done": bytes_done})
-    ]
+    lost = []
+    for claimed, bytes_done, bytes_fetched in held:
+        if _write(connection, claimed, {"lease_until": now + lease, "bytes_done": bytes_done}):
+            _fetched(connection, claimed, bytes_fetched)
+        else:
+            lost.append(claimed)
+    return lost
 
 
 def announce(connection: Connection, claimed: Claimed, file: Held) -> None:
@@ -172,9 +181,10 @@ def settle(
     """
     now = clock(connection)
     waits = verdict.status == "queued"
+    wait = verdict.wait if verdict.status in ("queued", "offline") else 0.0
     values: dict[str, Any] = {
         "status": verdict.status, "worker": None, "lease_until": None, "path": path,
-        "not_before": now + timedelta(seconds=verdict.wait) if waits and verdict.wait else None,
+        "not_before": now + timedelta(seconds=wait) if wait else None,
         "finished_at": None if waits else now,
         "attempts": downloads.c.attempts + int(verdict.counts),
     }  # fmt: skip
@@ -204,6 +214,40 @@ def reap(connection: Connection, is_dead: Callable[[str], bool]) -> int:
         .values(status="queued", worker=None, lease_until=None)
     )
     return connection.execute(freed).rowcount if dead else 0
+
+
+def wake(connection: Connection, source: str) -> int:
+    """Queue the parked products that are due: their time has come, or the catalogue heard since that they are online.
+
+    So are those that it no longer has, for a worker to say so. Returns how many.
+    """
+    now = clock(connection)
+    known = products.c.id == downloads.c.product_id
+    heard = sa.exists().where(
+        known, products.c.online, products.c.changed_at > downloads.c.finished_at
+    )
+    due = sa.or_(is_over(downloads.c.not_before, now), heard, ~sa.exists().where(known))
+    woken = (
+        sa.update(downloads)
+        .where(downloads.c.status == "offline", _of(source), due)
+        .values(status="queued", not_before=None)
+    )
+    return connection.execute(woken).rowcount
+
+
+def times_offline(connection: Connection, product_id: str) -> int:
+    """How often a product was found offline."""
+    table = download_attempts
+    found = (table.c.product_id == product_id, table.c.outcome == "offline")
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*found)) or 0
+
+
+def is_called_off(connection: Connection, product_id: str) -> bool:
+    """Tell whether somebody cancelled or deleted a row."""
+    status = connection.scalar(
+        sa.select(downloads.c.status).where(downloads.c.product_id == product_id)
+    )
+    return status in (None, "cancelled")
 
 
 def _abandoned(now: datetime, source: str) -> ColumnElement[str]:
@@ -270,6 +314,15 @@ def _must_write(connection: Connection, claimed: Claimed, values: dict[str, Any]
         raise LostClaimError(
             f"{claimed.product_id}: cancelled, deleted, or taken over by another worker"
         )
+
+
+def _fetched(connection: Connection, claimed: Claimed, bytes_fetched: int) -> None:
+    """Note what an attempt took from the network, so that it is known even if its worker is killed."""
+    table = download_attempts
+    ours = (table.c.product_id == claimed.product_id, table.c.claim == claimed.claim)
+    connection.execute(
+        sa.update(table).where(*ours, table.c.outcome.is_(None)).values(bytes=bytes_fetched)
+    )
 
 
 def _end_attempts(

@@ -1,7 +1,7 @@
-"""The worker: claims rows, fetches their files, and leaves the queue right however it ends.
+"""The worker: a run with some threads that fetch, one that renews their leases, and its caller's thread, which stops them.
 
-A run has some threads that fetch, one that renews their leases, and its caller's thread, which stops them. Killed, it leaves
-rows that another run takes over: at once if it can see that the process is dead, else when the lease has run out.
+Killed, it leaves rows that another run takes over: at once if it can see that the process is dead, else when the lease has
+run out.
 """
 
 from __future__ import annotations
@@ -13,66 +13,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 from satcat.api.base import SatelliteAPI
-from satcat.api.partfile import check_folder
 from satcat.api.patience import PATIENT, Patience
 from satcat.database import Database
 from satcat.downloads import parts, queue, slots
-from satcat.downloads.identity import is_dead, worker_name
+from satcat.downloads.claims import GIVEN_BACK, Claims
+from satcat.downloads.identity import worker_name
 from satcat.downloads.job import Fetcher, Job
-from satcat.downloads.policy import Verdict, is_outage, judge
-from satcat.errors import CatalogueError, LostClaimError, NoTokenError, TransferError
+from satcat.downloads.outage import Outage
+from satcat.downloads.policy import Verdict, crowded_wait, is_outage, judge
+from satcat.downloads.report import DownloadProgress, DownloadReport, Item, Outcome, Silence
+from satcat.downloads.target import Target, holds_files
+from satcat.errors import (
+    CatalogueError,
+    LostClaimError,
+    RateLimitedError,
+    TransferError,
+    UnwritableError,
+)
 from satcat.products import SatelliteImage
 
 logger = logging.getLogger("satcat")
 
-#: So many failures in a row to reach the source, with no success between, mean that it is down.
-_OUTAGE = 4
-_LONGEST_PAUSE = 600.0  # seconds, of a run that follows while the source is down
-_MOST_DOUBLINGS = 20  # of a pause; an outage of days would otherwise leave the range of numbers
 _GRACE = 0.8  # seconds that threads have to stop; one that waits for bytes is then left behind
-_GIVEN_BACK = Verdict("queued", counts=False)
-
-
-class DownloadProgress(Protocol):
-    """Who wants to see a run. Called from several threads at once."""
-
-    def started(self, product: SatelliteImage, total: int | None) -> None:
-        """A product's turn has come; `total` is its size in bytes, if known."""
-
-    def advanced(self, product: SatelliteImage, done: int) -> None:
-        """So many bytes of it are here; fewer than before when it had to start again."""
-
-    def finished(self, product: SatelliteImage, outcome: str) -> None:
-        """Its turn is over: `done`, a status, `retry` (later), or `released`."""
-
-
-class _Silent:
-    def started(self, product: SatelliteImage, total: int | None) -> None: ...
-    def advanced(self, product: SatelliteImage, done: int) -> None: ...
-    def finished(self, product: SatelliteImage, outcome: str) -> None: ...
-
-
-@dataclass(slots=True)
-class DownloadReport:
-    """What a run did. `failed`: given up, or bad at the source; `skipped`: offline, gone or called off meanwhile."""
-
-    done: int = 0
-    failed: int = 0
-    skipped: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How often a run looks at things, in seconds."""
+    """How often a run looks at things, in seconds.
+
+    Attributes:
+        lease: a worker that is silent for so long has lost its rows.
+        beat: between two renewals of the leases, which is also when a row that somebody cancelled is noticed.
+        look: between two looks for dead workers and for parked products that are due.
+        poll: between two looks at an empty queue.
+        patience: for how long a source that gives nothing is waited for, by a run that does not follow.
+    """
 
     lease: float = queue.LEASE.total_seconds()
-    beat: float = 15.0
+    beat: float = 5.0
+    look: float = 30.0
     poll: float = 1.0
+    patience: float = 300.0
 
 
 #: What is right for a real source.
@@ -96,8 +79,9 @@ def run(
 ) -> DownloadReport:
     """Fetch what is queued into the folder `out`, until nothing is queued any more.
 
-    Rows that wait for another attempt are waited for. Set `stop`, or press Ctrl-C, and within a second every running row
-    is queued again, its bytes kept.
+    Rows that wait for another attempt are waited for; products that are offline are parked, and looked at again by a later
+    run, or by this one if it follows. Set `stop`, or press Ctrl-C, and within a second every running row is queued again,
+    its bytes kept.
 
     Args:
         workers: files at a time; all runs of a catalogue together never exceed 4 of one account.
@@ -107,62 +91,90 @@ def run(
         on_reread: is given products that were read again from the source, to store them.
 
     Raises:
-        CredentialsError, DiskFullError, SourceUnavailableError, CatalogueError: no further product could be fetched;
+        CredentialsError, DiskFullError, UnwritableError, SourceError, CatalogueError: no further product could be fetched;
             running rows are queued again.
-        TransferError: `out` cannot be written.
+        TransferError: `out` cannot be made.
     """
-    out = out.absolute()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TransferError(f"cannot make the folder {out} ({error.strerror})") from error
-    check_folder(out)
-    fetcher = Fetcher(database, api, out, patience, on_reread)
+    with database.read() as connection:
+        target = Target.open(out, lambda folder: holds_files(connection, folder))
+    fetcher = Fetcher(database, api, target, patience, on_reread)
+    claims = Claims(
+        database,
+        api.source,
+        slots.account_key(api.source, account),
+        timedelta(seconds=timing.lease),
+    )
     started = _Run(
-        fetcher, slots.account_key(api.source, account), limit, follow, stop or threading.Event(),
-        progress or _Silent(), timing,
+        fetcher, claims, _Tickets(limit), follow, stop or threading.Event(), progress or Silence(),
+        timing,
     )  # fmt: skip
     return started.through(max(1, min(workers, slots.MOST)))
 
 
+class _Tickets:
+    """How many products a run may still begin."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._left = limit
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        with self._lock:
+            if self._left is None:
+                return True
+            if self._left <= 0:
+                return False
+            self._left -= 1
+            return True
+
+    def give_back(self) -> None:
+        with self._lock:
+            if self._left is not None:
+                self._left += 1
+
+    @property
+    def are_out(self) -> bool:
+        with self._lock:
+            return self._left is not None and self._left <= 0
+
+
 class _Run:
-    """One run: its threads, its jobs and what came of them."""
+    """One run: its threads, and what came of their jobs."""
 
     def __init__(
         self,
         fetcher: Fetcher,
-        account: str,
-        limit: int | None,
+        claims: Claims,
+        tickets: _Tickets,
         follow: bool,
         stop: threading.Event,
         progress: DownloadProgress,
         timing: Timing,
     ) -> None:
-        self.fetcher, self.database, self.source = fetcher, fetcher.database, fetcher.api.source
-        self.account, self.tickets, self.follow = account, limit, follow
+        self.fetcher, self.claims, self.tickets, self.follow = fetcher, claims, tickets, follow
         self.stop, self.progress, self.timing = stop, progress, timing
-        self.lease = timedelta(seconds=timing.lease)
-        self.lock = threading.Lock()  # guards all below
-        self.jobs: set[Job] = set()
+        self.outage = Outage(
+            None if follow else timing.patience, progress.waiting, progress.resumed
+        )
+        self.lock = threading.Lock()  # guards the two below
         self.report = DownloadReport()
-        self.outages = 0
         self.fatal: Exception | None = None
         self.ended = threading.Event()  # this run ends, whoever wished so
 
     def through(self, workers: int) -> DownloadReport:
         began = time.monotonic()
-        self._reap()
+        self.claims.look_round()
         threads = [
             threading.Thread(target=self._thread, args=(worker_name(n),), daemon=True, name=f"download-{n}")
             for n in range(workers)
         ]  # fmt: skip
-        heart = threading.Thread(target=self._heart, daemon=True, name="download-leases")
+        threads.insert(0, threading.Thread(target=self._heart, daemon=True, name="download-leases"))
         try:
-            for thread in (heart, *threads):
+            for thread in threads:
                 thread.start()
-            self._watch(threads)
+            self._watch(threads[1:])
         finally:
-            self._close([*threads, heart])
+            self._close(threads)
         self.report.seconds = time.monotonic() - began
         if self.fatal is not None:
             raise self.fatal
@@ -179,36 +191,34 @@ class _Run:
 
     def _heart(self) -> None:
         """Renew leases as long as the run lasts."""
+        looked = time.monotonic()
         try:
             while not self.ended.wait(self.timing.beat):
                 try:
-                    self._beat()
-                    self._reap()
+                    self.claims.renew()
+                    if time.monotonic() - looked >= self.timing.look:
+                        self.claims.look_round()
+                        looked = time.monotonic()
                 except CatalogueError as error:  # busy; a lease lasts several beats
                     logger.warning("could not renew the downloads' leases: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
 
     def _close(self, threads: list[threading.Thread]) -> None:
-        """Stop every thread and give back the rows of those that do not listen."""
         self.ended.set()
-        with self.lock:
-            running = list(self.jobs)
-        for job in running:
-            job.stop.set()
-        deadline = time.monotonic() + _GRACE
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
-        with self.lock:
-            left, self.jobs = self.jobs, set()
-        for job in left:
-            self._give_back(job, _GIVEN_BACK, None)
+
+        def join(deadline: float) -> None:
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(max(0.0, deadline - time.monotonic()))
+
+        for job in self.claims.close(join, _GRACE):
+            self._count(job, Outcome("released"))
 
     def _thread(self, worker: str) -> None:
         try:
             while not self.ended.is_set():
-                job = self._claim(worker)
+                job = self._next(worker)
                 if job is not None:
                     self._do(job)
                 elif not self._more_to_come():
@@ -216,167 +226,107 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
 
-    def _claim(self, worker: str) -> Job | None:
-        """Take a ticket, a slot and a row, or nothing."""
-        with self.database.read() as connection:
-            if not queue.is_ready(connection, self.source):
-                return None
-        if not self._take_ticket():
+    def _next(self, worker: str) -> Job | None:
+        if not self.claims.is_any_ready() or not self.outage.may_try():
             return None
-        with self.database.write() as connection:
-            slot = slots.acquire(connection, self.account, worker, lease=self.lease)
-            claimed = (
-                queue.claim(connection, worker, self.source, lease=self.lease) if slot else None
-            )
-            if slot and not claimed:
-                slots.release(connection, slot)
-        if slot is None or claimed is None:
-            self._return_ticket()
+        if not self.tickets.take():
             return None
-        job = Job(claimed, slot)
-        with self.lock:
-            if not self.ended.is_set():
-                self.jobs.add(job)
-                return job
-        self._give_back(job, _GIVEN_BACK, None)
-        return None
+        job = self.claims.take(worker)
+        if job is None:
+            self.tickets.give_back()
+        return job
 
     def _more_to_come(self) -> bool:
         """Wait a little; tell whether there may be something to claim then."""
-        if self.tickets is not None and self.tickets <= 0:
+        if self.tickets.are_out:
             return False
-        if not self.follow:
-            with self.database.read() as connection:
-                if not queue.is_waiting(connection, self.source):
-                    return False
+        if not self.follow and not self.claims.is_any_waiting():
+            return False
         self.ended.wait(self.timing.poll)
         return True
 
     def _do(self, job: Job) -> None:
-        product = None
+        item = Item(job.claimed.product_id, job.claimed.product_id)
         try:
             product = self.fetcher.product(job.claimed)
             only_parts = job.claimed.include is not None
-            self.progress.started(product, None if only_parts else product.size_bytes)
-            shown = product
-            fetch = parts.fetch if only_parts else Fetcher.fetch
-            file = fetch(
-                self.fetcher, job, product, lambda done, total: self.progress.advanced(shown, done)
-            )
-            outcome = self._finish(job, file)
+            item = Item(product.id, product.name, None if only_parts else product.size_bytes)
+            self.progress.started(item)
+            file = self._fetch(job, product, item)
+            self.claims.finish(job, file)
+            outcome = Outcome("done", file=file)
         except Exception as error:  # noqa: BLE001 - judged, and raised by the caller's thread if it ends the run
-            if job not in self.jobs:  # given back already, for it did not stop in time
+            if not self.claims.holds(job):  # given back already, for it did not stop in time
                 return
-            lost = job.lost or isinstance(error, LostClaimError)
-            outcome = self._leave(job) if lost else self._settle(job, error)
-        if product is not None:
-            self.progress.finished(product, outcome)
-
-    def _finish(self, job: Job, file: queue.Held) -> str:
-        with self.database.write(durable=True) as connection:
-            queue.finish(connection, job.claimed, file, bytes_fetched=job.bytes_fetched)
-            slots.release(connection, job.slot)
-        self._count(job, "done")
-        return "done"
-
-    def _settle(self, job: Job, error: Exception) -> str:
-        """Give the row back as the error demands."""
-        verdict = judge(error, job.claimed.attempts)
-        outage = self._note_outage(error)
-        if not self._give_back(job, verdict, None if verdict == _GIVEN_BACK else _line(error)):
-            return "released"
-        outcome = verdict.status
-        if outcome == "queued":
-            outcome = "retry" if verdict.counts else "released"
-            self._return_ticket()
+            outcome = self._settle(job, error)
+        if outcome.status == "cancelled" and self.claims.is_called_off(job):
+            self.fetcher.discard(job)
         self._count(job, outcome)
-        if verdict.ends_run or (outage and not self.follow):
-            self._end(error)
-        pause = self.timing.poll * 2.0 ** min(self.outages, _MOST_DOUBLINGS) if outage else 0.0
-        self.ended.wait(min(max(pause, verdict.pause), _LONGEST_PAUSE))
-        return outcome
+        self.progress.finished(item, outcome)
 
-    def _leave(self, job: Job) -> str:
-        """Leave a row that is no longer ours."""
-        with self.database.write() as connection:
-            queue.end_attempt(connection, job.claimed, job.bytes_fetched)
-            slots.release(connection, job.slot)
-        self._count(job, "cancelled")
-        return "cancelled"
+    def _fetch(self, job: Job, product: SatelliteImage, item: Item) -> queue.Held:
+        """Fetch the product; "too many connections" is waited out here, for it says nothing of the product."""
 
-    def _give_back(self, job: Job, verdict: Verdict, error: str | None) -> bool:
-        """Write the verdict and free the slot; False if the row was no longer ours."""
-        ours = True
-        with self.database.write() as connection:
+        def advance(done: int, total: int | None) -> None:
+            if job.bytes_fetched:
+                self.outage.passed()
+            self.progress.advanced(item, done, total)
+
+        fetch = Fetcher.fetch if job.claimed.include is None else parts.fetch
+        refusals = 0
+        while True:
             try:
-                queue.settle(
-                    connection, job.claimed, verdict,
-                    error=error, path=job.path, bytes_fetched=job.bytes_fetched,
-                )  # fmt: skip
-            except LostClaimError:
-                ours = False
-                queue.end_attempt(connection, job.claimed, job.bytes_fetched)
-            slots.release(connection, job.slot)
-        if not ours:
-            self._count(job, "cancelled")
-        return ours
+                return fetch(self.fetcher, job, product, advance)
+            except RateLimitedError as error:
+                if error.down or self.outage.trouble(error):
+                    raise
+                refusals += 1
+                job.stop.wait(crowded_wait(refusals, error.retry_after))
 
-    def _count(self, job: Job, outcome: str) -> None:
+    def _settle(self, job: Job, error: Exception) -> Outcome:
+        """Give the row back as the error demands."""
+        if job.lost or isinstance(error, LostClaimError):
+            self.claims.give_back(job, GIVEN_BACK, None)
+            return Outcome("cancelled")
+        error = self._cause(error)
+        outage = is_outage(error) and self.outage.trouble(error)
+        verdict = judge(error, job.claimed.attempts)
+        if verdict.status == "offline":
+            verdict = verdict.after(self.claims.looks(job))
+        said = None if verdict == GIVEN_BACK else _line(error)
+        if not self.claims.give_back(job, verdict, said):
+            return Outcome("cancelled")
+        if verdict.ends_run or outage:
+            self._end(error)
+        if verdict.status in ("queued", "offline"):
+            self.tickets.give_back()
+        return Outcome(_word(verdict), said, wait=verdict.wait or None)
+
+    def _cause(self, error: Exception) -> Exception:
+        """An error of one file, or that its whole folder is gone."""
+        if isinstance(error, TransferError | OSError):
+            try:
+                self.fetcher.target.check()
+            except UnwritableError as gone:
+                return gone
+            except TransferError:
+                return error
+        return error
+
+    def _count(self, job: Job, outcome: Outcome) -> None:
         with self.lock:
-            self.jobs.discard(job)
-            self.report.bytes += job.bytes_fetched
-            self.report.done += outcome == "done"
-            self.report.failed += outcome in ("failed", "bad_at_source")
-            self.report.skipped += outcome in ("offline", "gone", "cancelled")
-            if outcome == "done":
-                self.outages = 0
-
-    def _note_outage(self, error: Exception) -> bool:
-        with self.lock:
-            if isinstance(error, NoTokenError):  # nobody will fare better
-                self.outages = max(self.outages + 1, _OUTAGE)
-            else:
-                self.outages = self.outages + 1 if is_outage(error) else 0
-            return self.outages >= _OUTAGE
-
-    def _beat(self) -> None:
-        """Renew every lease, and stop the jobs that are no longer ours."""
-        with self.lock:
-            jobs = list(self.jobs)
-        with self.database.write() as connection:
-            lost = queue.heartbeat(
-                connection, [(j.claimed, j.bytes_done) for j in jobs], lease=self.lease
-            )
-            without = slots.renew(connection, [j.slot for j in jobs], lease=self.lease)
-        for job in jobs:
-            job.lost = job.lost or job.claimed in lost
-            if job.lost or job.slot in without:
-                job.stop.set()
-
-    def _reap(self) -> None:
-        """Free what dead workers held."""
-        with self.database.write() as connection:
-            freed = queue.reap(connection, is_dead)
-            slots.reap(connection, is_dead)
-        if freed:
-            logger.info("took over %d downloads of a worker that is no longer there", freed)
-
-    def _take_ticket(self) -> bool:
-        with self.lock:
-            if self.tickets is None:
-                return True
-            self.tickets -= 1
-            return self.tickets >= 0
-
-    def _return_ticket(self) -> None:
-        with self.lock:
-            if self.tickets is not None:
-                self.tickets += 1
+            self.report.count(outcome, job.bytes_fetched)
 
     def _end(self, error: Exception) -> None:
         with self.lock:
             self.fatal = self.fatal or error
         self.ended.set()
+
+
+def _word(verdict: Verdict) -> str:
+    if verdict.status != "queued":
+        return verdict.status
+    return "retry" if verdict.counts or verdict.wait else "released"
 
 
 def _line(error: Exception) -> str:

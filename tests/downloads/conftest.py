@@ -15,14 +15,15 @@ from satcat.api.odata import ODataAPI
 from satcat.api.patience import Patience
 from satcat.database import Database
 from satcat.downloads import marks, worker
-from satcat.downloads.worker import DownloadReport, Timing
+from satcat.downloads.report import DownloadReport, Item, Outcome
+from satcat.downloads.worker import Timing
 from satcat.models import downloads
 from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox
 from satcat.sync.store import store
 
 QUICK = Patience(attempts=3, first_delay=0.01, longest_delay=0.05)
-TIMING = Timing(lease=5, beat=0.1, poll=0.02)
+TIMING = Timing(lease=5, beat=0.1, look=0.2, poll=0.02, patience=0.5)
 
 
 @pytest.fixture
@@ -95,19 +96,28 @@ class Watcher:
 
     def __init__(self) -> None:
         self.outcomes: list[str] = []
+        self.told: list[Outcome] = []
+        self.waits: list[str | float] = []
         self.stop = threading.Event()
         self.on_advance: Callable[[int], object] = lambda done: None
         self.on_finish: Callable[[str], object] = lambda outcome: None
 
-    def started(self, product: SatelliteImage, total: int | None) -> None:
-        self.product = product
+    def started(self, item: Item) -> None:
+        self.item = item
 
-    def advanced(self, product: SatelliteImage, done: int) -> None:
+    def advanced(self, item: Item, done: int, total: int | None) -> None:
         self.on_advance(done)
 
-    def finished(self, product: SatelliteImage, outcome: str) -> None:
-        self.outcomes.append(outcome)
-        self.on_finish(outcome)
+    def finished(self, item: Item, outcome: Outcome) -> None:
+        self.outcomes.append(outcome.status)
+        self.told.append(outcome)
+        self.on_finish(outcome.status)
+
+    def waiting(self, reason: str) -> None:
+        self.waits.append(reason)
+
+    def resumed(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from satcat.downloads.policy import MOST_ATTEMPTS, Verdict, is_outage, judge
+from satcat.downloads.policy import MOST_ATTEMPTS, Verdict, crowded_wait, is_outage, judge
 from satcat.errors import (
     CatalogueError,
     ChecksumMismatchError,
@@ -28,7 +28,6 @@ from satcat.errors import (
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (ProductOfflineError("x"), "offline"),
         (ProductGoneError("x"), "gone"),
         (ChecksumMismatchError("x", "md5", "a", "b"), "bad_at_source"),
         (RequestRejectedError("x", 400, "no"), "failed"),
@@ -64,15 +63,26 @@ def test_a_source_that_is_down_blames_no_product_however_often(error: Exception)
     assert is_outage(error)
 
 
-def test_a_429_is_no_outage_and_a_503_that_says_when_is_one() -> None:
-    assert not is_outage(RateLimitedError("x", 1.0))
-    assert is_outage(RateLimitedError("x", 1.0, down=True))
-
-
-@pytest.mark.parametrize(("asked", "wait"), [(7.0, 7.0), (None, 10.0), (1e9, 3600.0), (-5.0, 0.0)])
+@pytest.mark.parametrize(("asked", "wait"), [(7.0, 7.0), (None, 0.0), (1e9, 3600.0), (-5.0, 0.0)])
 def test_being_asked_to_wait_is_no_attempt_however_often(asked: float | None, wait: float) -> None:
     verdict = judge(RateLimitedError("x", asked), 999)
-    assert verdict == Verdict("queued", wait=wait, counts=False, pause=wait)
+    assert verdict == Verdict("queued", wait=wait, counts=False)
+
+
+def test_too_many_connections_are_waited_out_shortly_then_ever_longer_and_never_less_than_asked() -> (
+    None
+):
+    waits = [crowded_wait(refusals, None) for refusals in (1, 2, 4, 8, 99)]
+    for wait, middle in zip(waits, (0.5, 1, 4, 60, 60), strict=True):
+        assert 0.7 * middle <= wait <= min(1.3 * middle, 60)
+    assert [crowded_wait(1, asked) for asked in (0.0, 30.0, 1e9)] == [0.0, 30.0, 3600.0]
+
+
+def test_an_offline_product_is_looked_at_after_hours_then_less_often_at_last_daily() -> None:
+    parked = judge(ProductOfflineError("x"), 0)
+    waits = [parked.after(looks).wait / 3600 for looks in (0, 1, 2, 3, 4, 9999)]
+    assert waits == [2, 4, 8, 16, 24, 24]
+    assert (parked.after(0).status, parked.after(0).counts) == ("offline", False)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_silent_worker_loses_its_row_and_can_write_nothing_more(
     second = claim(database, "second")
     assert late is not None and second is not None and second.claim == 2
     with database.write() as connection:
-        assert queue.heartbeat(connection, [(late, 5), (second, 7)]) == [late]
+        assert queue.heartbeat(connection, [(late, 5, 5), (second, 7, 6)]) == [late]
     for write in (
         lambda c: queue.announce(c, late, FILE),
         lambda c: queue.finish(c, late, FILE, bytes_fetched=1),

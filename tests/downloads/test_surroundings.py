@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from satcat.api.odata import ODataAPI
 from satcat.database import Database
 from satcat.downloads import worker
-from satcat.downloads.worker import DownloadReport, Timing
+from satcat.downloads.report import DownloadReport
+from satcat.downloads.worker import Timing
 from satcat.errors import CatalogueError, UnwritableError
 from satcat.models import downloads, products
 from satcat.sandbox import Sandbox
@@ -46,7 +47,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_asked(
     assert not list(sandbox.log)
 
 
-def test_a_folder_that_goes_away_ends_the_run_and_blames_no_product(
+def test_a_folder_that_goes_away_is_not_made_again_ends_the_run_and_blames_no_product(
     publish: Publish, run: Run, row: Look, out: Path, watcher: Any
 ) -> None:
     ids = publish(5)
@@ -56,8 +57,38 @@ def test_a_folder_that_goes_away_ends_the_run_and_blames_no_product(
     assert sorted((row(i).status, row(i).attempts) for i in ids) == [
         ("done", 0), *[("queued", 0)] * 4,
     ]  # fmt: skip
-    watcher.on_finish = lambda outcome: None
+    assert not out.exists()
+    with pytest.raises(UnwritableError, match="is gone, where files of this catalogue were"):
+        run()
+    out.mkdir()
     assert run().done == 4
+
+
+def test_another_folder_in_its_place_as_after_an_unmount_ends_the_run(
+    publish: Publish, run: Run, row: Look, out: Path, watcher: Any
+) -> None:
+    ids = publish(3)
+
+    def unmount(outcome: str) -> None:
+        out.rename(out.with_name("unmounted"))
+        out.mkdir()
+
+    watcher.on_finish = unmount
+    with pytest.raises(UnwritableError, match="another one than when this run began"):
+        run(workers=1, progress=watcher)
+    assert sorted(row(i).status for i in ids) == ["done", "queued", "queued"]
+    assert os.listdir(out) == []
+
+
+def test_a_folder_that_vanishes_in_mid_transfer_blames_no_product(
+    publish: Publish, run: Run, row: Look, out: Path, watcher: Any
+) -> None:
+    (one,) = publish(size_bytes=1_000_000)
+    watcher.on_advance = lambda done: done and shutil.rmtree(out, ignore_errors=True)
+    with pytest.raises(UnwritableError, match="is gone"):
+        run(workers=1, progress=watcher)
+    assert (row(one).status, row(one).attempts, row(one).path) == ("queued", 0, None)
+    assert not out.exists()
 
 
 @needs_proc

@@ -20,7 +20,8 @@ from satcat.api.odata import ODataAPI
 from satcat.api.transfer import check_file, read
 from satcat.database import Database
 from satcat.downloads import marks, slots, worker
-from satcat.downloads.worker import DownloadReport
+from satcat.downloads.report import DownloadReport
+from satcat.downloads.worker import Timing
 from satcat.errors import (
     CredentialsError,
     DiskFullError,
@@ -314,7 +315,7 @@ def test_a_product_that_is_gone_is_said_to_be(
         connection.execute(sa.delete(products).where(products.c.id == unknown))
     assert run().skipped == 2
     assert (row(deleted).status, row(unknown).status) == ("gone", "gone")
-    assert "not in the catalogue" in row(unknown).error
+    assert row(unknown).error == f"{unknown} is no product of this catalogue"
 
 
 def test_a_missing_body_of_a_listed_product_is_tried_later(
@@ -352,7 +353,7 @@ def test_without_a_token_the_run_ends_and_blames_no_product(
         http=HttpClient(retries=Retries(attempts=2, first_wait=0.01)),
     )  # fmt: skip
     with pytest.raises(NoTokenError):
-        worker.run(database, impatient, out)
+        worker.run(database, impatient, out, timing=Timing(poll=0.02, patience=0.5))
     impatient.close()
     assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
     assert len(sandbox.log.matching("/token")) <= 8

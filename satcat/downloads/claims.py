@@ -1,0 +1,146 @@
+"""What a run holds of the queue: rows, each with the right to a connection, taken and given back together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from satcat.database import Database
+from satcat.downloads import queue, slots
+from satcat.downloads.identity import is_dead
+from satcat.downloads.job import Job
+from satcat.downloads.policy import Verdict
+from satcat.downloads.queue import Held
+from satcat.errors import LostClaimError
+
+logger = logging.getLogger("satcat")
+
+#: What becomes of a row that nobody is to blame for.
+GIVEN_BACK = Verdict("queued", counts=False)
+
+
+class Claims:
+    """The jobs of one run. Safe to share between its threads."""
+
+    def __init__(self, database: Database, source: str, account: str, lease: timedelta) -> None:
+        self._database, self._source = database, source
+        self._account, self._lease = account, lease
+        self._lock = threading.Lock()  # guards the two below
+        self._jobs: set[Job] = set()
+        self._closed = False
+
+    def is_any_ready(self) -> bool:
+        """Whether `take` would find a row."""
+        with self._database.read() as connection:
+            return queue.is_ready(connection, self._source)
+
+    def is_any_waiting(self) -> bool:
+        """Whether any row is queued, be it for later."""
+        with self._database.read() as connection:
+            return queue.is_waiting(connection, self._source)
+
+    def take(self, worker: str) -> Job | None:
+        """Take a row and the right to a connection; None if one of them is not to be had."""
+        with self._database.write() as connection:
+            slot = slots.acquire(connection, self._account, worker, lease=self._lease)
+            if slot is None:
+                return None
+            claimed = queue.claim(connection, worker, self._source, lease=self._lease)
+            if claimed is None:
+                slots.release(connection, slot)
+                return None
+        job = Job(claimed, slot)
+        with self._lock:
+            if not self._closed:
+                self._jobs.add(job)
+                return job
+        self.give_back(job, GIVEN_BACK, None)
+        return None
+
+    def holds(self, job: Job) -> bool:
+        """Whether the job has not been given back yet."""
+        with self._lock:
+            return job in self._jobs
+
+    def finish(self, job: Job, file: Held) -> None:
+        """Note that the job's file is here. Raises LostClaimError."""
+        with self._database.write(durable=True) as connection:
+            queue.finish(connection, job.claimed, file, bytes_fetched=job.bytes_fetched)
+            slots.release(connection, job.slot)
+        self._forget(job)
+
+    def give_back(self, job: Job, verdict: Verdict, error: str | None) -> bool:
+        """Write the verdict; False if the row was no longer ours."""
+        ours = True
+        with self._database.write() as connection:
+            try:
+                queue.settle(
+                    connection, job.claimed, verdict,
+                    error=error, path=job.path, bytes_fetched=job.bytes_fetched,
+                )  # fmt: skip
+            except LostClaimError:
+                ours = False
+                queue.end_attempt(connection, job.claimed, job.bytes_fetched)
+            slots.release(connection, job.slot)
+        self._forget(job)
+        return ours
+
+    def looks(self, job: Job) -> int:
+        """How often the job's product was found offline before."""
+        with self._database.read() as connection:
+            return queue.times_offline(connection, job.claimed.product_id)
+
+    def is_called_off(self, job: Job) -> bool:
+        """Whether somebody cancelled or deleted the job's row, so that nobody wants its bytes."""
+        with self._database.read() as connection:
+            return queue.is_called_off(connection, job.claimed.product_id)
+
+    def renew(self) -> None:
+        """Renew every lease, note the bytes, and stop the jobs that are no longer ours."""
+        with self._lock:
+            jobs = list(self._jobs)
+        with self._database.write() as connection:
+            held = [(job.claimed, job.bytes_done, job.bytes_fetched) for job in jobs]
+            lost = queue.heartbeat(connection, held, lease=self._lease)
+            without = slots.renew(connection, [job.slot for job in jobs], lease=self._lease)
+        for job in jobs:
+            job.lost = job.lost or job.claimed in lost
+            if job.lost or job.slot in without:
+                job.stop.set()
+
+    def look_round(self) -> None:
+        """Free what dead workers held, and queue the parked products that are due."""
+        with self._database.write() as connection:
+            freed = queue.reap(connection, is_dead)
+            slots.reap(connection, is_dead)
+            woken = queue.wake(connection, self._source)
+        if freed:
+            logger.info("took over %d downloads of a worker that is no longer there", freed)
+        if woken:
+            logger.debug("%d products that were offline are looked at again", woken)
+
+    def close(self, join: Callable[[float], None], grace: float) -> list[Job]:
+        """Stop every job, and give back the rows of those that do not listen; returns these.
+
+        Args:
+            join: waits for the threads until an instant of the monotonic clock.
+            grace: seconds that they have.
+        """
+        with self._lock:
+            self._closed = True
+            running = list(self._jobs)
+        for job in running:
+            job.stop.set()
+        join(time.monotonic() + grace)
+        with self._lock:
+            left, self._jobs = self._jobs, set()
+        for job in left:
+            self.give_back(job, GIVEN_BACK, None)
+        return list(left)
+
+    def _forget(self, job: Job) -> None:
+        with self._lock:
+            self._jobs.discard(job)

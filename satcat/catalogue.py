@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from satcat import select, times
-from satcat.conditions import check_where
+from satcat.choice import Choice
 from satcat.database import Database
+from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage, SearchResults
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from satcat.api.base import SatelliteAPI
     from satcat.downloads.marks import Changed, Marked, Which
     from satcat.downloads.report import DownloadReport
@@ -59,22 +62,24 @@ class Catalogue:
 
     # Looking, which needs no network
 
-    def search(self, filters: SearchFilters, **choice: Unpack[select.Choice]) -> SearchResults:
-        """The products that match, by id, newest sensing first; `choice` as for `select.select_products`."""
+    def search(self, filters: SearchFilters, **choice: Unpack[Choice]) -> SearchResults:
+        """The products that match, by id, newest sensing first.
+
+        Args:
+            choice: which of them, and in what order: `latest`, `best`, `limit` and more, see `choice.Choice`.
+        """
         with self.database.read() as connection:
             return select.search(connection, filters, **choice)
 
-    def iter(
-        self, filters: SearchFilters, **choice: Unpack[select.Choice]
-    ) -> Iterator[SatelliteImage]:
+    def iter(self, filters: SearchFilters, **choice: Unpack[Choice]) -> Iterator[SatelliteImage]:
         """Yield what `search` gives, with only a few products in memory."""
         with self.database.read() as connection:
             yield from select.iterate(connection, filters, **choice)
 
-    def count(self, filters: SearchFilters) -> int:
-        """How many products match."""
+    def count(self, filters: SearchFilters, **choice: Unpack[Choice]) -> int:
+        """How many products `search` gives."""
         with self.database.read() as connection:
-            return select.count(connection, filters)
+            return select.count(connection, filters, **choice)
 
     def get(self, id_or_name: str) -> list[SatelliteImage]:
         """The products of this id, name, or beginning of an id; see `select.find`."""
@@ -131,25 +136,34 @@ class Catalogue:
         *,
         priority: int | None = None,
         include: str | Iterable[str] | None = None,
+        dry_run: bool = False,
+        **choice: Unpack[Choice],
     ) -> Marked:
         """Ask for downloads; those that failed, were cancelled or gone are asked for again.
 
         With `include`, patterns as "*_B04_10m.jp2", only the matching files of each product are wanted; see `marks.mark`.
         What it returns names the words that are no product: nobody is asked for these.
+
+        Args:
+            dry_run: only say what it would change.
+            choice: of what filters mean, as for `search`.
         """
         from satcat.downloads import marks
 
-        chosen = self._chosen(which)
+        if dry_run:
+            with self.database.read() as connection:
+                return marks.preview(connection, _meant(connection, which, choice), include=include)
         with self.database.write() as connection:
-            return marks.mark(connection, chosen, priority=priority, include=include)
+            return marks.mark(
+                connection, _meant(connection, which, choice), priority=priority, include=include
+            )
 
     def unmark(self, which: Selection) -> Changed:
         """Take back what has no file yet."""
         from satcat.downloads import marks
 
-        chosen = self._chosen(which)
         with self.database.write() as connection:
-            return marks.unmark(connection, chosen)
+            return marks.unmark(connection, _meant(connection, which, {}))
 
     # What meets the source
 
@@ -184,9 +198,13 @@ class Catalogue:
         with self.database.write() as connection:
             store.store(connection, [product], scope_id=None, at=times.now())
 
-    def _chosen(self, which: Selection) -> Which:
-        if not isinstance(which, SearchFilters):
-            return [which] if isinstance(which, str) else which
-        with self.database.read() as connection:
-            check_where(connection, which)
-        return select.select_products(which)
+
+def _meant(connection: Connection, which: Selection, choice: Choice) -> Which:
+    """Filters as a SELECT, for this transaction; words as they are."""
+    if isinstance(which, SearchFilters):
+        return select.select_products(connection, which, **choice)
+    if any(choice.values()):
+        raise FilterError(
+            f"{', '.join(choice)}: these choose among what filters find: give filters"
+        )
+    return [which] if isinstance(which, str) else which

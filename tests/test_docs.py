@@ -110,6 +110,8 @@ def test_the_readme_names_every_filter() -> None:
         "--latest",
         "--best",
         "--per",
+        "--covers",
+        "--not-downloaded",
         "--strict",
         "--columns",
         "--format",

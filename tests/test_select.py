@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
@@ -268,43 +269,57 @@ def test_sorting_puts_unknown_values_last_either_way(
         ({"per": ["tile"]}, "belong together"),
         ({"best": "cloud", "per": []}, "belong together"),
         ({"limit": 0}, "--limit 0"),
+        ({"covers": 0.5}, "--covers 0.5: of which area? give --bbox, or --geometry"),
+        ({"covers": 80}, "--covers 80: give a share above 0 and up to 1"),
+        ({"covers": float("nan")}, "--covers nan: give a share"),
     ],
 )  # fmt: skip
-def test_a_choice_that_cannot_be_meant_is_refused(choice: dict[str, Any], words: str) -> None:
-    with pytest.raises(FilterError, match=re.escape(words)):
-        select.select_products(SearchFilters(), **choice)
+def test_a_choice_that_cannot_be_meant_is_refused(
+    connection: Connection, choice: dict[str, Any], words: str
+) -> None:
+    for use in (select.count, ids, select.select_products):
+        with pytest.raises(FilterError, match=re.escape(words)):
+            use(connection, SearchFilters(point=(1, 2)), **choice)
+
+
+def s2(
+    baseline: str, made: str, *, level: str = "L2A", tile: str = "30TWM", platform: str = "S2A"
+) -> dict[str, Any]:
+    """What a Sentinel-2 product's name says, in its columns too."""
+    name = f"{platform}_MSI{level}_20240601T120000_N{baseline.replace('.', '')}_R137_T{tile}_{made}T151112.SAFE"
+    return {
+        "name": name, "platform": platform, "processing_level": level, "product_type": f"S2MSI{level[1:]}",
+        "processing_baseline": baseline, "tile_id": tile, "sensing_start": START,
+    }  # fmt: skip
 
 
 def test_latest_keeps_the_highest_baseline_then_the_newest_publication(
     connection: Connection, make_product: Make
 ) -> None:
     later = START + timedelta(days=9)
-    scene = {"sensing_start": START, "platform": "S2A"}
     keep(
         connection,
-        make_product(id="old", processing_baseline="02.14", publication_date=later, **scene),
-        make_product(id="new", processing_baseline="05.10", **scene | {"sensing_start": START + timedelta(milliseconds=24)}),
-        make_product(id="again", processing_baseline="05.10", publication_date=later, **scene),
-        make_product(id="unnumbered", processing_baseline=None, publication_date=later, **scene),
-        make_product(id="l1c", processing_level="L1C", product_type="S2MSI1C", **scene),
-        make_product(id="beside", tile_id="30TXM", processing_baseline="02.14", **scene),
-        make_product(id="twin", processing_baseline="02.14", **scene | {"platform": "S2B"}),
+        make_product(id="old", publication_date=later, **s2("02.14", "20250101")),
+        make_product(id="new", **s2("05.10", "20240601") | {"sensing_start": START + timedelta(milliseconds=24)}),
+        make_product(id="again", publication_date=later, **s2("05.10", "20240602")),
+        make_product(id="for a test", publication_date=later, **s2("99.99", "20250101")),
+        make_product(id="l1c", **s2("02.14", "20240601", level="L1C")),
+        make_product(id="beside", **s2("02.14", "20240601", tile="30TXM")),
+        make_product(id="twin", **s2("99.99", "20240601", platform="S2B")),
     )  # fmt: skip
     assert set(ids(connection, SearchFilters(), latest=True)) == {"again", "l1c", "beside", "twin"}
-    assert ids(connection, SearchFilters(where="id IN ('old', 'unnumbered')"), latest=True) == [
+    assert ids(connection, SearchFilters(where="id IN ('old', 'for a test')"), latest=True) == [
         "old"
     ]
 
 
-def test_latest_tells_scenes_without_tiles_apart(
+def test_latest_goes_by_the_columns_where_a_name_is_of_no_known_kind(
     connection: Connection, make_product: Make
 ) -> None:
     strip = {
-        "tile_id": None,
-        "collection": "SENTINEL-3",
-        "sensing_start": START,
-        "product_type": "OL_1_EFR___",
-    }
+        "name": "any", "tile_id": None, "collection": "SENTINEL-3", "sensing_start": START, "product_type": "OL_1_EFR___",
+    }  # fmt: skip
+    numbered = strip | {"name": "numbered", "product_type": "numbered", "sensing_end": START}
     keep(
         connection,
         make_product(id="a", sensing_end=START + timedelta(minutes=3), **strip),
@@ -312,8 +327,11 @@ def test_latest_tells_scenes_without_tiles_apart(
         make_product(id="c", sensing_end=START + timedelta(minutes=6), processing_baseline="3.1", **strip),
         make_product(id="d", **strip | {"product_type": None}),
         make_product(id="e", **strip | {"product_type": None}),
+        make_product(id="nine", processing_baseline="9.2", **numbered),
+        make_product(id="ten", processing_baseline="10.1", **numbered),
+        make_product(id="test", processing_baseline="99.99", **numbered),
     )  # fmt: skip
-    assert set(ids(connection, SearchFilters(), latest=True)) == {"a", "c", "d", "e"}
+    assert set(ids(connection, SearchFilters(), latest=True)) == {"a", "c", "d", "e", "ten"}
 
 
 def test_best_takes_one_product_a_group(connection: Connection, make_product: Make) -> None:
@@ -407,15 +425,22 @@ def test_a_product_is_found_by_id_name_and_beginning(
 # How SQLite goes about it
 
 
-def plan(connection: Connection, filters: SearchFilters) -> str:
-    compiled = select.select_products(filters).compile(connection.engine)
-    values = compiled.construct_params()
-    bound = [
-        compiled._bind_processors.get(name, lambda value: value)(values[name])
-        for name in compiled.positiontup or ()
+def plan(connection: Connection, use: Callable[[], Any]) -> str:
+    """How SQLite goes about all that this runs."""
+    ran: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
+        ran.append((statement, values))
+
+    sa.event.listen(connection, "before_cursor_execute", note)
+    try:
+        use()
+    finally:
+        sa.event.remove(connection, "before_cursor_execute", note)
+    plans = [
+        connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in ran
     ]
-    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", tuple(bound))
-    return "\n".join(row.detail for row in rows)
+    return "\n".join(row.detail for rows in plans for row in rows)
 
 
 @pytest.fixture(scope="module")
@@ -440,14 +465,16 @@ def crowded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 MONTH = {"start_date": "2024-07-01", "end_date": "2024-07-31"}
+#: Boxes first, and all six bounds given to the R*Tree.
+RTREE = "SCAN box VIRTUAL TABLE INDEX 1:\nSCAN entry VIRTUAL TABLE INDEX 2:B0D1B2D3D5B4\n"
 USES = [
     ({"tile_id": "30TXM"}, "ix_products_tile"),
     ({"collection": "SENTINEL-2", "tile_id": "30TXM", "product_type": "S2MSI2A"}, "ix_products_tile"),
     ({"collection": "SENTINEL-2", "tile_id": ["30TXM", "30TYM"], **MONTH}, "ix_products_tile"),
-    ({"collection": "SENTINEL-2", "point": (-2.0, 42.0), **MONTH}, "products_rtree VIRTUAL TABLE INDEX 2:"),
-    ({"collection": "SENTINEL-2", "product_type": "S2MSI2A", "bbox": (-3.0, 40.0, -2.0, 41.0)}, "products_rtree VIRTUAL TABLE INDEX 2:"),
-    ({"collection": "SENTINEL-3", "tile_id": "30TXM", **MONTH}, "products_rtree VIRTUAL TABLE INDEX 2:"),
-    ({"tile_id": "30TXM", **MONTH}, "products_rtree VIRTUAL TABLE INDEX 2:"),
+    ({"collection": "SENTINEL-2", "point": (-2.0, 42.0), **MONTH}, RTREE),
+    ({"collection": "SENTINEL-2", "product_type": "S2MSI2A", "bbox": (-3.0, 40.0, -2.0, 41.0)}, RTREE),
+    ({"collection": "SENTINEL-3", "tile_id": "30TXM", **MONTH}, RTREE),
+    ({"tile_id": "30TXM", **MONTH}, RTREE),
     ({"collection": "SENTINEL-2", **MONTH}, "ix_products_collection"),
     ({"name": "S2A_7*"}, "ix_products_name"),
 ]  # fmt: skip
@@ -461,9 +488,9 @@ def test_the_index_that_fits_is_used(
     with crowded.begin() as transaction:
         if analysed:
             crowded.exec_driver_sql("ANALYZE")
-        seen = plan(crowded, SearchFilters(**chosen))
+        seen = plan(crowded, lambda: ids(crowded, SearchFilters(**chosen)))
         transaction.rollback()
     assert index in seen
-    if "products_rtree" in index or "tile_id" in chosen:
+    if index == RTREE or "tile_id" in chosen:
         assert "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)" in seen
     assert "SCAN products\n" not in f"{seen}\n"

@@ -13,6 +13,7 @@ from satcat.cli.mirrored import insist, tell
 from satcat.cli.selection import ids_option, selection, tell_unclear
 
 if TYPE_CHECKING:
+    from satcat.choice import Choice
     from satcat.downloads.marks import Marked
     from satcat.filters import SearchFilters
 
@@ -24,11 +25,12 @@ CONNECTIONS, RATE = 4, 20_000_000
     exits=(3, 6),
     example="""
     satcat mark --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-06-30 --online
-    satcat query --best cloud --per tile,month -f ids | satcat mark --ids -
+    satcat mark --level L2A --start 2024-01-01 --latest --best cloud --per tile,month --not-downloaded
     satcat mark --tile 30TWM --cloud 20 --include "*_B0[48]_10m.jp2" --include "*MTD*.xml"
     """,
 )
 @options.filters
+@options.selection
 @click.option("--all", "everything", is_flag=True, help="Every product of the catalogue.")
 @ids_option
 @click.option(
@@ -47,8 +49,8 @@ CONNECTIONS, RATE = 4, 20_000_000
 @options.strict
 @click.pass_obj  # fmt: skip
 def command(
-    settings: Settings, *, filters: SearchFilters, everything: bool, ids: str | None, priority: int | None,
-    include: tuple[str, ...], dry_run: bool, strict: bool,
+    settings: Settings, *, filters: SearchFilters, choice: Choice, everything: bool, ids: str | None,
+    priority: int | None, include: tuple[str, ...], dry_run: bool, strict: bool,
 ) -> int:  # fmt: skip
     """Ask for products to be downloaded.
 
@@ -59,20 +61,15 @@ def command(
     them. A pattern fits a file's name or its path in the package; * is any text, ? one character, [48] one of these.
     Patterns add to those that a product has; without --include it is asked for whole.
     """
-    from satcat.downloads import marks
-
     with settings.open() as catalogue:
-        which = selection(catalogue, filters, ids, everything=everything)
+        which = selection(filters, ids, everything=everything, choice=choice)
         if ids is None:
             survey = catalogue.survey(filters)
             tell(settings, survey)
             insist(survey, strict=strict)
-        if dry_run:
-            with catalogue.database.read() as connection:
-                marked = marks.preview(connection, which, include=include or None)
-        else:
-            with catalogue.database.write() as connection:
-                marked = marks.mark(connection, which, priority=priority, include=include or None)
+        marked = catalogue.mark(
+            which, priority=priority, include=include or None, dry_run=dry_run, **choice
+        )
     _tell(settings, marked, include, dry_run=dry_run)
     return tell_unclear(marked)
 

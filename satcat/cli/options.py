@@ -1,6 +1,7 @@
 """Every option that several commands share, once.
 
 filters  --collection … --where     sync, query, report coverage, mark, unmark
+selection  --covers … --limit      query, mark, export
 strict   --strict                   query, report coverage, mark
 output   -f --columns -o            query, sql, report coverage, queue list, scopes list (in output.py)
 """
@@ -57,6 +58,22 @@ _FIELDS = {
 }  # fmt: skip
 
 
+_SELECTION: tuple[Callable[[Any], Any], ...] = (
+    click.option("--covers", metavar="SHARE", type=float,
+                 help="Covering this share of --bbox or --geometry, as 0.8."),
+    click.option("--latest", is_flag=True, help="Of each scene only the newest version."),
+    click.option("--best", metavar="COLUMN",
+                 help="One product a group: the one with the lowest value, as of cloud."),
+    click.option("--per", metavar="A,B,…",
+                 help="The groups for --best: columns, year, month, day; as tile,month."),
+    click.option("--not-downloaded", is_flag=True, help="Of these, what is not at hand as a whole file."),
+    click.option("--sort", metavar="COLUMN",
+                 help="Order by this column; -COLUMN: descending.  [default: newest first]"),
+    click.option("--limit", metavar="N", type=click.IntRange(1), help="At most N products."),
+)  # fmt: skip
+_CHOICES = ("covers", "latest", "best", "per", "not_downloaded", "sort", "limit")
+
+
 def filters(function: F) -> F:
     """Add the filters; the command gets them as one argument, `filters`."""
 
@@ -70,6 +87,26 @@ def filters(function: F) -> F:
 
     made: Any = gathered
     for add in reversed(_FILTERS):
+        made = add(made)
+    return cast("F", made)
+
+
+def selection(function: F) -> F:
+    """Add what chooses among the products that match, each step among what the one before leaves.
+
+    The command gets what was given as one argument, `choice`; it fits `Catalogue.search(filters, **choice)` and others.
+    """
+
+    @wraps(function)
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in _CHOICES}
+        choice = {name: value for name, value in given.items() if value not in (None, False)}
+        if "per" in choice:
+            choice["per"] = [name.strip() for name in choice["per"].split(",")]
+        return function(*args, choice=choice, **kwargs)
+
+    made: Any = gathered
+    for add in reversed(_SELECTION):
         made = add(made)
     return cast("F", made)
 

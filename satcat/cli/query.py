@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from satcat.exports.rows import Rows
 from satcat.products import RESULT_COLUMNS
 
 if TYPE_CHECKING:
+    from satcat.choice import Choice
     from satcat.filters import SearchFilters
 
 IN_TABLE = ("sensing_start", "tile_id", "cloud_cover", "size_bytes", "online", "name")
@@ -31,23 +32,7 @@ WORDS: dict[str, Words] = {"cloud_cover": "{:.1f}".format, "size_bytes": wording
     """,
 )
 @options.filters
-@click.option(
-    "--sort",
-    metavar="COLUMN",
-    help="Order by this column; -COLUMN: descending.  [default: newest first]",
-)
-@click.option("--limit", metavar="N", type=click.IntRange(1), help="At most N products.")
-@click.option("--latest", is_flag=True, help="Of each scene only the newest version.")
-@click.option(
-    "--best",
-    metavar="COLUMN",
-    help="One product a group: the one with the lowest value, as of cloud.",
-)
-@click.option(
-    "--per",
-    metavar="A,B,…",
-    help="The groups for --best: columns, year, month, day; as tile,month.",
-)
+@options.selection
 @options.strict
 @output
 @click.pass_obj  # fmt: skip
@@ -58,8 +43,7 @@ def command(
     filters: SearchFilters,
     out: Output,
     strict: bool,
-    per: str | None,
-    **choice: Any,
+    choice: Choice,
 ) -> None:
     """Pick products, offline.
 
@@ -67,8 +51,6 @@ def command(
     """
     from satcat import select
 
-    if per is not None:
-        choice["per"] = [name.strip() for name in per.split(",")]
     with settings.open() as catalogue:
         survey = catalogue.survey(filters)
         tell(settings, survey)

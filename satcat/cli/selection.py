@@ -13,8 +13,9 @@ from satcat.errors import FilterError
 from satcat.terminal import printable
 
 if TYPE_CHECKING:
-    from satcat.catalogue import Catalogue
-    from satcat.downloads.marks import Changed, Marked, Which
+    from satcat.catalogue import Selection
+    from satcat.choice import Choice
+    from satcat.downloads.marks import Changed, Marked
     from satcat.filters import SearchFilters
 
 _NAMED = 20  # words that are named one by one
@@ -27,27 +28,25 @@ ids_option = click.option(
 
 
 def selection(
-    catalogue: Catalogue, filters: SearchFilters, ids: str | None, *, everything: bool
-) -> Which:
-    """What --ids, --all or the filters mean: words or a SELECT.
+    filters: SearchFilters, ids: str | None, *, everything: bool, choice: Choice | None = None
+) -> Selection:
+    """What --ids, --all or the filters mean: words or filters.
 
     Raises:
         FilterError: none of them is given, or more than one.
     """
-    from satcat import select
-    from satcat.conditions import check_where
-
     said = {"--ids": ids is not None, "--all": everything, "filters": bool(filters.set_names)}
     given = [name for name, on in said.items() if on]
     if not given:
         raise FilterError("give filters, --ids FILE or --all: nothing was asked for")
     if len(given) > 1:
         raise FilterError(f"give only one of {' and '.join(given)}")
-    if ids is not None:
-        return options.read_lines("--ids", ids)
-    with catalogue.database.read() as connection:
-        check_where(connection, filters)
-    return select.select_products(filters)
+    if ids is None:
+        return filters
+    if choice:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in choice)
+        raise FilterError(f"--ids says which products are meant: leave {named} out")
+    return options.read_lines("--ids", ids)
 
 
 def tell_unclear(result: Marked | Changed) -> int:

@@ -27,11 +27,7 @@ def command(
 
     Takes filters, --ids or --all. Files, and the rows that know of them, stay. A worker that is busy with one leaves it.
     """
-    from satcat.downloads import marks
-
     with settings.open() as catalogue:
-        which = selection(catalogue, filters, ids, everything=everything)
-        with catalogue.database.write() as connection:
-            unmarked = marks.unmark(connection, which)
+        unmarked = catalogue.unmark(selection(filters, ids, everything=everything))
     click.echo(f"unmarked {wording.count(unmarked.rows, 'product')}")
     return tell_unclear(unmarked)

@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Select
 
-from satcat import mirrored, names, select, times
-from satcat.conditions import check_where, is_one_of, matches, where_errors
+from satcat import choice, mirrored, names, space, times
+from satcat.conditions import check_where, is_one_of, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.mirrored import NOT_MIRRORED, NOTHING, Survey
@@ -78,20 +78,22 @@ def coverage(
     months = "month" in by
     survey = mirrored.survey(connection, filters)
     quick = counts_only and _is_of_whole_months(filters)
-    statement = (
-        _from_months(filters, months=months) if quick else _from_products(filters, months=months)
-    )
     with where_errors(filters):
+        statement = (
+            _from_months(filters, months=months)
+            if quick
+            else _from_products(connection, filters, months=months)
+        )
         rows = (dict(row) for row in connection.execute(statement).mappings())
         for tile, found in _with_missing(rows, survey.tiles):
             for row in _series(tile, found, filters, survey, months=months):
                 yield _row(row, survey, counts_only=counts_only)
 
 
-def _from_products(filters: SearchFilters, *, months: bool) -> Select[Any]:
+def _from_products(connection: Connection, filters: SearchFilters, *, months: bool) -> Select[Any]:
     c = products.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
-    keys += [select.group("month").label("month")] if months else []
+    keys += [choice.group("month").label("month")] if months else []
     # no join: its columns would make those of a person's own condition ambiguous
     done = sa.exists().where(
         downloads.c.product_id == c.id, downloads.c.status == "done", downloads.c.include.is_(None)
@@ -109,7 +111,7 @@ def _from_products(filters: SearchFilters, *, months: bool) -> Select[Any]:
             sa.func.count(sa.case((done, 1))).label("downloaded"),
         )
         .select_from(products)
-        .where(c.tile_id.is_not(None), *matches(filters))
+        .where(c.tile_id.is_not(None), *space.matches(connection, filters))
         .group_by(*keys)
         .order_by(*keys)
     )

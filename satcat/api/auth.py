@@ -2,21 +2,21 @@
 
 An access token lives 10 minutes, the refresh token 60; each login opens a session, of which an account has 100. So there is
 one token per process, and it is refreshed as long as that is possible. With two-factor authentication the code works
-once: after 60 minutes somebody must give a new one.
+once: after 60 minutes somebody must give a new one. A login that was refused is not tried again, lest the account be locked.
 """
 
 from __future__ import annotations
 
-import netrc
+import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from pathlib import Path
-from urllib.parse import urlsplit
 
+from satcat.api.credentials import Credentials, credentials_from_environment
 from satcat.api.http import HttpClient, host_of
 from satcat.errors import (
     CredentialsError,
@@ -27,63 +27,20 @@ from satcat.errors import (
 )
 
 _CLIENT = "cdse-public"
-_MARGIN = 30.0  # a token that ends within so many seconds is renewed first
-_HOW = "set CDSE_USERNAME and CDSE_PASSWORD, or put the account into ~/.netrc"
+_MARGIN = 30.0  # a token that ends within so many seconds is renewed first,
+_SHARE = 0.25  # but not before so much of its life is left
+_BETWEEN_LOGINS = 3600.0  # seconds, where sessions end before their time
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """An account; the password stays out of every text."""
-
-    username: str
-    password: str = field(repr=False)
-    totp: str | None = field(default=None, repr=False)
-
-
-def credentials_from_environment(token_url: str) -> Credentials:
-    """CDSE_USERNAME, CDSE_PASSWORD and CDSE_TOTP; else the entry of the token URL's host in ~/.netrc.
-
-    The entry may also be named by the whole token URL, as CDSETool writes it. A `default` entry is not taken, and no entry
-    of another host: a password goes only where it belongs.
-
-    Raises:
-        CredentialsError: there are none, or ~/.netrc cannot be read.
-    """
-    username, password = os.environ.get("CDSE_USERNAME"), os.environ.get("CDSE_PASSWORD")
-    totp = os.environ.get("CDSE_TOTP") or None
-    if username and password:
-        return Credentials(username, password, totp)
-    if username or password:
-        missing = "CDSE_PASSWORD" if username else "CDSE_USERNAME"
-        raise CredentialsError(f"{missing} is not set, its counterpart is: set both")
-    found = _from_netrc(token_url)
-    if found is None:
-        raise CredentialsError(f"no account for {host_of(token_url)}: {_HOW}")
-    return Credentials(*found, totp)
-
-
-def _from_netrc(token_url: str) -> tuple[str, str] | None:
-    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
-    try:
-        hosts = netrc.netrc(path).hosts
-    except FileNotFoundError:
-        return None
-    except netrc.NetrcParseError as error:  # its text quotes the file
-        raise CredentialsError(f"{path} is malformed in line {error.lineno}: {_HOW}") from None
-    except UnicodeError:
-        raise CredentialsError(f"{path} is no text: {_HOW}") from None
-    except OSError as error:
-        raise CredentialsError(f"{path} cannot be read ({error.strerror}): {_HOW}") from None
-    for machine in (urlsplit(token_url).hostname or "", token_url):
-        login, _, password = hosts.get(machine) or ("", "", "")
-        if login and password:
-            return login, password
-    return None
+def _clock() -> float:
+    """Seconds that also pass while the machine sleeps, as tokens do not wait for it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """What one answer of the token endpoint gave; the times are of the monotonic clock."""
+    """What one answer of the token endpoint gave; each token is of use until an instant of the clock, with some margin."""
 
     access: str = field(repr=False)
     access_until: float
@@ -102,12 +59,14 @@ class TokenProvider:
         password: str | None = None,
         totp: str | None = None,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _clock,
     ) -> None:
         self._http, self._url, self._clock = http, token_url, clock
         self._given = (username, password, totp)
         self._credentials: Credentials | None = None
         self._tokens: _Tokens | None = None
+        self._refused: CredentialsError | None = None
+        self._next_login = -math.inf  # of a session that ended before its time
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -123,14 +82,14 @@ class TokenProvider:
         return self._account().username
 
     def token(self) -> str:
-        """A token that is valid for half a minute at least.
+        """A token that is valid for a while: half a minute, or a quarter of its life.
 
         Raises:
-            CredentialsError: no credentials, or they were refused.
+            CredentialsError: no credentials, or they were refused, now or before.
             NoTokenError: the token endpoint cannot be reached, or gives something else than tokens.
         """
         with self._lock:
-            if self._tokens is None or self._clock() > self._tokens.access_until - _MARGIN:
+            if self._tokens is None or self._clock() >= self._tokens.access_until:
                 try:
                     self._tokens = self._refreshed() or self._logged_in()
                 except SourceError as error:
@@ -142,7 +101,7 @@ class TokenProvider:
         with self._lock:
             old = self._tokens
             if old is not None and old.access == token:
-                self._tokens = _Tokens(old.access, 0.0, old.refresh, old.refresh_until)
+                self._tokens = replace(old, access_until=-math.inf)
 
     def _account(self) -> Credentials:
         with self._lock:
@@ -160,41 +119,53 @@ class TokenProvider:
         return Credentials(found.username, found.password, totp or found.totp)
 
     def _refreshed(self) -> _Tokens | None:
-        """New tokens by the refresh token; None if that is over."""
+        """New tokens by the refresh token; None if the session is over.
+
+        Raises:
+            NoTokenError: sessions end before their time, and a login was made for that lately.
+        """
         old = self._tokens
-        if old is None or old.refresh is None or self._clock() > old.refresh_until - _MARGIN:
+        if old is None or old.refresh is None or self._clock() >= old.refresh_until:
             return None
         try:
-            return self._ask({"grant_type": "refresh_token", "refresh_token": old.refresh})
-        except RequestRejectedError:
+            fresh = self._ask({"grant_type": "refresh_token", "refresh_token": old.refresh})
+        except RequestRejectedError as error:
+            if error.status not in _REFUSALS:
+                raise
+            self._allow_early_login()
             return None
+        if fresh.refresh is None:
+            return replace(fresh, refresh=old.refresh, refresh_until=old.refresh_until)
+        return fresh
+
+    def _allow_early_login(self) -> None:
+        """Keep a service that ends each session at once from being given a new login for every product."""
+        now = self._clock()
+        if now < self._next_login:
+            minutes = math.ceil((self._next_login - now) / 60)
+            why = f"it ends sessions before their time; the next login is made in {minutes} min"
+            raise NoTokenError(host_of(self._url), why)
+        self._next_login = now + _BETWEEN_LOGINS
 
     def _logged_in(self) -> _Tokens:
+        if self._refused is not None:
+            raise self._refused
         account = self._account()
         form = {
             "grant_type": "password",
             "username": account.username,
             "password": account.password,
         }
-        if account.totp:
+        again = self._tokens is not None
+        if account.totp and not again:  # it worked once, and would not again
             form["totp"] = account.totp
         try:
             return self._ask(form)
         except RequestRejectedError as error:
-            if error.status not in (
-                HTTPStatus.BAD_REQUEST,
-                HTTPStatus.UNAUTHORIZED,
-                HTTPStatus.FORBIDDEN,
-            ):
+            if error.status not in _REFUSALS:
                 raise
-            hint = (
-                "a code works only once, give a new one"
-                if account.totp
-                else "with two factors also CDSE_TOTP"
-            )
-            raise CredentialsError(
-                f"{error.where} refused the login ({error.detail}): check user name and password; {hint}"
-            ) from None
+            self._refused = CredentialsError(_refusal(error, account, again=again))
+            raise self._refused from None
 
     def _ask(self, form: dict[str, str]) -> _Tokens:
         before = self._clock()
@@ -210,12 +181,29 @@ class TokenProvider:
         refresh = answer.get("refresh_token")
         return _Tokens(
             access,
-            before + _seconds(answer.get("expires_in")),
+            before + _usable(answer.get("expires_in")),
             refresh if isinstance(refresh, str) and refresh else None,
-            before + _seconds(answer.get("refresh_expires_in")),
+            before + (_usable(answer.get("refresh_expires_in")) or math.inf),
         )
 
 
-def _seconds(value: object) -> float:
-    """A lifetime; one that is missing or odd counts as over, so that the token is used once."""
-    return float(value) if isinstance(value, int | float) and 0 < value < 1e9 else 0.0
+def _refusal(error: RequestRejectedError, account: Credentials, *, again: bool) -> str:
+    """What to say of a refused login; never the secrets."""
+    if again and account.totp:
+        return (
+            f"the session at {error.where} is over, and a new one needs a new code ({error.detail}): "
+            "set CDSE_TOTP and run the same command again"
+        )
+    hint = (
+        "a code works only once, give a new one"
+        if account.totp
+        else "with two factors also CDSE_TOTP"
+    )
+    return f"{error.where} refused the login ({error.detail}): check user name and password; {hint}"
+
+
+def _usable(lifetime: object) -> float:
+    """For how many seconds a token is used; one whose lifetime is missing or odd is used once."""
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float):
+        return 0.0
+    return max(lifetime - _MARGIN, _SHARE * lifetime, 0.0) if lifetime < 1e9 else 0.0

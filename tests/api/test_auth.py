@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from satcat.api.auth import Credentials, TokenProvider, credentials_from_environment
+from satcat.api.auth import TokenProvider
+from satcat.api.credentials import Credentials, credentials_from_environment
 from satcat.api.http import HttpClient, Retries
 from satcat.api.odata import ODataAPI
 from satcat.errors import CredentialsError, NoTokenError
@@ -108,6 +109,88 @@ def test_a_refused_token_is_used_no_more_and_another_stays(
     second = provider.token()
     provider.invalidate(first)
     assert provider.token() == second != first
+
+
+def test_short_lived_tokens_are_shared_and_renewed_without_a_storm(
+    sandbox: Sandbox, http: HttpClient
+) -> None:
+    sandbox.settings.token_seconds = 2
+    clock = Clock()
+    provider = TokenProvider(http, sandbox.token_url, "someone", "good", clock=clock)
+    for _ in range(100):
+        provider.token()
+        clock.now += 0.1
+    assert 5 <= logins(sandbox) <= 21  # ten seconds of use
+    assert sandbox.accounts.logins == 1
+
+
+def test_refresh_tokens_that_do_not_say_when_they_end_are_used(
+    sandbox: Sandbox, http: HttpClient
+) -> None:
+    def without_end(answer: Any) -> Any:
+        return {**answer, "refresh_expires_in": 0}
+
+    sandbox.faults.next("edited", n=9, match="/token", edit=without_end)
+    clock = Clock()
+    provider = TokenProvider(http, sandbox.token_url, "someone", "good", clock=clock)
+    for _ in range(4):
+        provider.token()
+        clock.now += 1000
+    assert sandbox.accounts.logins == 1
+
+
+def test_a_refused_login_is_not_tried_again_by_any_thread(
+    sandbox: Sandbox, http: HttpClient
+) -> None:
+    provider = TokenProvider(http, sandbox.token_url, "someone", "wrong")
+    refusals: list[CredentialsError] = []
+
+    def ask() -> None:
+        try:
+            provider.token()
+        except CredentialsError as error:
+            refusals.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refusals) == 4 and logins(sandbox) == 1
+
+
+def test_sessions_that_end_at_once_do_not_lead_to_a_login_each(
+    sandbox: Sandbox, http: HttpClient
+) -> None:
+    clock = Clock()
+    provider = TokenProvider(http, sandbox.token_url, "someone", "good", clock=clock)
+
+    def end_of_session() -> None:
+        provider.invalidate(provider.token())
+        sandbox.accounts._sessions.clear()
+
+    end_of_session()
+    end_of_session()
+    for _ in range(5):
+        clock.now += 60
+        with pytest.raises(NoTokenError, match="next login is made in"):
+            provider.token()
+    assert sandbox.accounts.logins == 2
+    clock.now += 3600
+    assert provider.token()
+    assert sandbox.accounts.logins == 3
+
+
+def test_a_second_login_needs_a_new_code_and_says_so(sandbox: Sandbox, http: HttpClient) -> None:
+    sandbox.settings.require_totp = True
+    clock = Clock()
+    provider = TokenProvider(http, sandbox.token_url, "someone", "good", "123456", clock=clock)
+    provider.token()
+    clock.now += 4000
+    with pytest.raises(CredentialsError, match=r"needs a new code.*set CDSE_TOTP") as caught:
+        provider.token()
+    assert caught.value.exit_code == 5
+    assert "123456" not in str(caught.value) and "good" not in str(caught.value)
 
 
 def test_a_wrong_password_is_one_line_that_names_no_secret(

@@ -30,6 +30,7 @@ from satcat.downloads.queue import Claimed, Held
 from satcat.downloads.slots import Slot
 from satcat.downloads.target import Target
 from satcat.errors import (
+    LostClaimError,
     NameTakenError,
     ProductGoneError,
     ProductOfflineError,
@@ -179,6 +180,19 @@ class Fetcher:
                 f"{product.name}: the catalogue lists it, but it cannot be had: try again later"
             ) from None
 
+    @contextmanager
+    def naming(self, job: Job) -> Iterator[None]:
+        """Give files their final names inside: the row is this worker's, and nobody can take it over meanwhile.
+
+        So one that was stopped for longer than its lease cannot put its file in the place of its successor's.
+
+        Raises:
+            LostClaimError: the row is no longer this worker's.
+        """
+        with self.database.write() as connection:
+            queue.confirm(connection, job.claimed)
+            yield
+
     def _read_again(self, product: SatelliteImage) -> SatelliteImage:
         fresh = transfer.read(self.api, product)
         self.on_reread(fresh)
@@ -240,9 +254,13 @@ class Fetcher:
             try:
                 with self.database.write(durable=True) as connection:
                     queue.announce(connection, job.claimed, file)
-                part.place(target, replace=ours)
+                with self.naming(job):
+                    part.place(target, replace=ours)
             except NameTakenError:
                 continue
+            except LostClaimError:
+                part.discard()
+                raise
             job.placed = file.path
             return file
         raise NameTakenError(

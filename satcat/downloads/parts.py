@@ -173,7 +173,8 @@ class _Work:
                 self.fetcher.bring(
                     self.job, self.product, part, self.on_progress, node=node, before=self.done
                 )
-                part.place(target, replace=True)
+                with self.fetcher.naming(self.job):
+                    part.place(target, replace=True)
         self.done += target.stat().st_size
         self.job.bytes_done = self.done
         self.on_progress(self.done, None)
@@ -194,7 +195,8 @@ class _Work:
             try:
                 with self.fetcher.database.write(durable=True) as connection:
                     queue.announce(connection, self.job.claimed, held)
-                root.rename(target)
+                with self.fetcher.naming(self.job):
+                    root.rename(target)
                 sync_folder(target.parent)
             except NameTakenError:
                 continue

@@ -82,7 +82,7 @@ def claim(
         sa.update(downloads)
         .where(downloads.c.product_id == sa.func.coalesce(_abandoned(now, source), _next(now, source)))
         .values(
-            status="running", worker=worker, claim=downloads.c.claim + 1, lease_until=now + lease,
+            status="running", worker=worker, claim=_next_claim(), lease_until=now + lease,
             started_at=now, finished_at=None, not_before=None, include=_INCLUDE, attempts=_ANEW,
         )
         .returning(*(downloads.c[name] for name in Claimed.__dataclass_fields__))
@@ -145,6 +145,15 @@ def announce(connection: Connection, claimed: Claimed, file: Held) -> None:
     if connection.scalar(taken.limit(1)) is not None:
         raise NameTakenError(file.path)
     _must_write(connection, claimed, _columns(file))
+
+
+def confirm(connection: Connection, claimed: Claimed) -> None:
+    """Make sure that the row is this worker's, and stays so until the transaction ends.
+
+    Raises:
+        LostClaimError: it is not.
+    """
+    _must_write(connection, claimed, {"status": "running"})
 
 
 def finish(connection: Connection, claimed: Claimed, file: Held, *, bytes_fetched: int) -> None:
@@ -283,6 +292,15 @@ def _next(now: datetime, source: str) -> ColumnElement[str]:
     )
 
 
+def _next_claim() -> ColumnElement[int]:
+    """A number that no claim of this product ever had, also if its row was deleted and made again meanwhile."""
+    last = sa.select(sa.func.max(download_attempts.c.claim)).where(
+        download_attempts.c.product_id == downloads.c.product_id
+    )
+    known = sa.func.coalesce(last.correlate(downloads).scalar_subquery(), 0)
+    return sa.case((downloads.c.claim >= known, downloads.c.claim), else_=known) + 1
+
+
 def _of(source: str) -> ColumnElement[bool]:
     """The product is of this source, or not in the catalogue (then any worker may find that out)."""
     other = sa.select(products.c.pk).where(
@@ -298,8 +316,7 @@ def _columns(file: Held) -> dict[str, Any]:
 def _write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> bool:
     ours = (
         downloads.c.product_id == claimed.product_id,
-        downloads.c.claim
-        == claimed.claim,  # not enough alone: a row deleted and made again starts at 0
+        downloads.c.claim == claimed.claim,
         downloads.c.worker == claimed.worker,
         downloads.c.status == "running",
         downloads.c.include.is_not_distinct_from(

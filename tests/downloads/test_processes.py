@@ -198,7 +198,7 @@ def test_ctrl_c_stops_within_a_second_and_gives_every_row_back(
 def test_two_workers_share_the_queue_and_four_connections(
     publish: Callable[..., list[str]], database: Database, sandbox: Sandbox, out: Path
 ) -> None:
-    sandbox.settings.rate = 1_500_000
+    sandbox.settings.rate = 500_000  # slow enough for the second to arrive in time
     publish(24, size_bytes=300_000)
     children = [start(database, out, sandbox) for _ in range(2)]
     done = [json.loads(child.communicate()[0])["done"] for child in children]

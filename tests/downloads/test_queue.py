@@ -107,6 +107,7 @@ def test_a_silent_worker_loses_its_row_and_can_write_nothing_more(
         assert queue.heartbeat(connection, [(late, 5, 5), (second, 7, 6)]) == [late]
     for write in (
         lambda c: queue.announce(c, late, FILE),
+        lambda c: queue.confirm(c, late),
         lambda c: queue.finish(c, late, FILE, bytes_fetched=1),
         lambda c: queue.settle(c, late, Verdict("failed")),
     ):
@@ -123,12 +124,12 @@ def test_a_row_made_again_is_not_that_of_its_former_worker(
     database: Database, queued: Callable[..., list[str]]
 ) -> None:
     ids = queued()
-    former = claim(database, "former")
+    former = claim(database, "worker")
     with database.write() as connection:
         connection.execute(sa.delete(downloads))
         marks.mark(connection, ids)
-    latter = claim(database, "latter")
-    assert former is not None and latter is not None and former.claim == latter.claim
+    latter = claim(database, "worker")
+    assert former is not None and latter is not None and (former.claim, latter.claim) == (1, 2)
     with pytest.raises(LostClaimError), database.write() as connection:
         queue.finish(connection, former, FILE, bytes_fetched=1)
 

@@ -1,0 +1,263 @@
+"""Workers that are killed and stopped at any moment, a source that lies, and people at the queue: every file is right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from blake3 import blake3
+
+from satcat.database import Database
+from satcat.downloads import slots
+from satcat.models import account_slots, download_attempts, downloads, products
+from satcat.sandbox import Sandbox, packages
+
+from .soak import LEASE, Soak, Worker
+from .soak_worker import COMMIT, Orders, Trap, begin
+
+Publish = Callable[..., list[str]]
+
+
+@pytest.fixture
+def orders(sandbox: Sandbox, catalogue_path: Path, out: Path) -> Orders:
+    sandbox.settings.sessions = 100_000  # every process logs in
+    urls = {
+        "catalogue_url": sandbox.catalogue_url,
+        "download_url": sandbox.download_url,
+        "token_url": sandbox.token_url,
+    }
+    return Orders(catalogue_path.parent, out, urls, lease=LEASE)
+
+
+@pytest.fixture
+def mixed(
+    publish: Publish, sandbox: Sandbox, database: Database
+) -> Callable[[int], tuple[list[str], set[str]]]:
+    """Publish products of every sort; gives their ids, and those of which no checksum is published."""
+
+    def mixed(number: int) -> tuple[list[str], set[str]]:
+        one_name = publish(1, size_bytes=200_000)
+        name = sandbox.catalogue.products[one_name[0]].name
+        ids = [
+            *one_name,
+            *publish(1, name=name, size_bytes=210_000),
+            *publish(2, collection="SENTINEL-5P", size_bytes=150_000),
+            *publish(number, size_bytes=300_000),
+        ]
+        unsummed = set(publish(3, size_bytes=120_000))
+        for one in unsummed:
+            sandbox.catalogue.late_checksum(one)
+        with database.write() as connection:
+            late = sa.update(products).where(products.c.id.in_(unsummed))
+            connection.execute(late.values(blake3=None, md5=None, size_bytes=None))
+        return [*ids, *unsummed], unsummed
+
+    return mixed
+
+
+@pytest.mark.parametrize(
+    ("kills", "number", "seed"),
+    [
+        pytest.param(30, 12, 1, id="short"),
+        pytest.param(500, 40, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
+    ],
+)
+def test_whoever_is_killed_or_stopped_whatever_the_source_does_every_file_is_right(
+    kills: int, number: int, seed: int, mixed: Callable[..., Any], orders: Orders, sandbox: Sandbox,
+    database: Database, out: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    ids, unsummed = mixed(number)
+    soak = Soak(orders, sandbox, ids, unsummed, int(os.environ.get("SOAK_SEED", seed)))
+    began = time.monotonic()
+    try:
+        with soak.truth.watched(out) as wrong:
+            soak.rage(kills)
+            soak.settle()
+    finally:
+        soak.close()
+        with capsys.disabled():
+            sys.stdout.write(f"\n{soak.figures}, {time.monotonic() - began:.0f} s\n")
+    assert wrong == {}
+    assert soak.odd == []
+    assert sandbox.accounts.logins <= len(soak.workers)
+    assert soak.peak() <= slots.MOST
+    assert_all_is_done_once(soak, database, out)
+
+
+def assert_all_is_done_once(soak: Soak, database: Database, out: Path) -> None:
+    with database.read() as connection:
+        rows = connection.execute(sa.select(downloads)).all()
+        attempts = connection.execute(sa.select(download_attempts)).all()
+        held = connection.scalars(sa.select(account_slots.c.worker)).all()
+    assert {row.product_id: row.status for row in rows} == dict.fromkeys(soak.people.ids, "done")
+    for row in rows:
+        found = blake3(Path(row.path).read_bytes()).hexdigest()
+        assert found in soak.truth.of[row.product_id], row
+        assert row.checksum_algorithm != "blake3" or found == row.checksum
+        done = sum(a.product_id == row.product_id and a.outcome == "done" for a in attempts)
+        assert done == 1 + soak.people.undone[row.product_id], row
+    assert [a for a in attempts if a.outcome is None] == []
+    assert set(held) <= {None}
+    files = {str(path) for path in out.rglob("*") if path.is_file()}
+    forgotten = {soak.sandbox.catalogue.products[one].name for one in soak.people.forgotten}
+    assert {row.path for row in rows} <= files
+    for other in files - {row.path for row in rows}:  # right, see above, but its row was deleted
+        assert any(Path(other).name.startswith(name.removesuffix(".SAFE")) for name in forgotten)
+
+
+@pytest.fixture
+def stopped(orders: Orders) -> Iterator[Callable[..., Worker]]:
+    """Start a worker that stops itself at a point, and wait until it has, and until its lease is over."""
+    made: list[Worker] = []
+
+    def stopped(trap: Trap) -> Worker:
+        # no heartbeat, which might hold the catalogue when all threads are stopped
+        told = replace(orders, number=len(made), threads=1, trap=trap, beat=100)
+        worker = Worker(told, begin(told))
+        made.append(worker)
+        wait_until(lambda: worker.look() or worker.stopped)
+        time.sleep(1.2 * LEASE)
+        return worker
+
+    yield stopped
+    for worker in made:
+        worker.kill()
+        worker.process.join()
+
+
+def digests(sandbox: Sandbox, product_id: str) -> str:
+    """What the product's file hashes to now."""
+    return packages.digests(sandbox.catalogue.products[product_id])[1]
+
+
+def go_on(worker: Worker) -> None:
+    worker.go_on()
+    worker.process.join(20)
+    assert worker.end() == "ended"
+
+
+def wait_until(true: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def hidden(out: Path) -> list[str]:
+    return [name for name in os.listdir(out) if name.startswith(".")]
+
+
+#: Its row says which file is about to appear; the file has not got its name yet.
+ANNOUNCED = Trap(
+    COMMIT, before=False, signal=signal.SIGSTOP, once="satcat.downloads.queue:announce"
+)
+
+
+def test_a_worker_stopped_before_it_names_its_file_leaves_its_successors_alone(
+    stopped: Callable[..., Worker], publish: Publish, run: Callable[..., Any], row: Callable[[str], Any],
+    sandbox: Sandbox, database: Database, out: Path,
+) -> None:  # fmt: skip
+    (one,) = publish()
+    late = stopped(ANNOUNCED)
+    assert row(one).path is not None and not Path(row(one).path).exists()
+    sandbox.catalogue.replace(one)  # the late one's bytes are no longer right
+    with database.write() as connection:
+        connection.execute(sa.update(products).values(blake3=digests(sandbox, one), md5=None))
+    assert run().done == 1
+    go_on(late)
+    assert (row(one).status, row(one).claim) == ("done", 2)
+    assert blake3(Path(row(one).path).read_bytes()).hexdigest() == digests(sandbox, one)
+    assert os.listdir(out) == [Path(row(one).path).name]
+
+
+def test_a_late_worker_does_not_put_its_older_file_over_the_right_one(
+    stopped: Callable[..., Worker], publish: Publish, run: Callable[..., Any], row: Callable[[str], Any],
+    sandbox: Sandbox, database: Database, out: Path,
+) -> None:  # fmt: skip
+    (one,) = publish()
+    run()
+    Path(row(one).path).write_bytes(b"altered")
+    with database.write() as connection:  # what is there now is this download's, and to be replaced
+        connection.execute(sa.update(downloads).values(status="queued"))
+    late = stopped(ANNOUNCED)
+    sandbox.catalogue.replace(one)
+    with database.write() as connection:
+        connection.execute(sa.update(products).values(blake3=digests(sandbox, one), md5=None))
+    assert run().done == 1
+    go_on(late)
+    assert blake3(Path(row(one).path).read_bytes()).hexdigest() == digests(sandbox, one)
+    assert row(one).checksum == digests(sandbox, one)
+    assert os.listdir(out) == [Path(row(one).path).name]
+
+
+@pytest.mark.parametrize(
+    "edit", ["DELETE FROM downloads", "UPDATE downloads SET status = 'cancelled'"]
+)
+def test_a_file_that_was_called_off_before_it_got_its_name_does_not_appear(
+    edit: str, stopped: Callable[..., Worker], publish: Publish, database: Database, out: Path
+) -> None:
+    publish()
+    late = stopped(ANNOUNCED)
+    with database.write() as connection:
+        connection.execute(sa.text(edit))
+    go_on(late)
+    assert os.listdir(out) == []
+
+
+def test_a_worker_stopped_in_mid_transfer_writes_nothing_that_counts(
+    stopped: Callable[..., Worker], publish: Publish, run: Callable[..., Any], row: Callable[[str], Any],
+    database: Database, sandbox: Sandbox, out: Path,
+) -> None:  # fmt: skip
+    sandbox.settings.rate = 2_000_000
+    (one,) = publish(size_bytes=2_000_000)
+    late = stopped(Trap("satcat.api.partfile:PartFile.write", 3, signal=signal.SIGSTOP))
+    sandbox.settings.rate = None
+    assert run().done == 1
+    before = row(one)
+    go_on(late)
+    assert row(one) == before and before.claim == 2
+    assert os.listdir(out) == [Path(before.path).name]
+    with database.read() as connection:
+        outcomes = connection.scalars(sa.select(download_attempts.c.outcome)).all()
+    assert outcomes == ["lost", "done"]
+
+
+def test_all_workers_stopped_at_once_go_on_where_they_were(
+    stopped: Callable[..., Worker],
+    publish: Publish,
+    row: Callable[[str], Any],
+    sandbox: Sandbox,
+    out: Path,
+) -> None:
+    sandbox.settings.rate = 2_000_000
+    (one,) = publish(size_bytes=2_000_000)
+    late = stopped(Trap("satcat.api.partfile:PartFile.write", 3, signal=signal.SIGSTOP))
+    go_on(late)
+    assert (row(one).status, row(one).claim) == ("done", 1)
+    assert len(sandbox.log.matching("$value")) == 1
+
+
+def test_a_worker_stopped_with_the_catalogue_in_its_hands_only_delays_the_others(
+    stopped: Callable[..., Worker], publish: Publish, run: Callable[..., Any], sandbox: Sandbox,
+    database: Database, out: Path,
+) -> None:  # fmt: skip
+    publish(3)
+    late = stopped(Trap("os:link", signal=signal.SIGSTOP))
+    others = threading.Thread(target=run)
+    others.start()
+    time.sleep(0.5)
+    assert len(list(out.glob("[!.]*"))) == 0
+    go_on(late)
+    others.join(20)
+    with database.read() as connection:
+        assert connection.scalars(sa.select(downloads.c.status)).all() == ["done"] * 3
+    assert len(os.listdir(out)) == 3 and hidden(out) == []

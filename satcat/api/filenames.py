@@ -2,7 +2,8 @@
 
 Multi-file products arrive as a zip called after the product, single-file ones (S5P `.nc`, `.EOF`, `.tgz`, `.tar`) as that
 file. The first bytes decide, for no table of product types is complete; the source's own words only choose between
-spellings. Every name is safe as one part of a path on any system, however hostile the catalogue's text is.
+spellings. Every name, of a file or of a layout's folder, is safe as one part of a path on any system, however hostile the
+catalogue's text is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable
+from enum import StrEnum
 
+from satcat.errors import FilterError
 from satcat.products import SatelliteImage
 
 #: The longest name that common file systems take, in bytes of UTF-8.
@@ -34,6 +37,29 @@ _TEXTS = (".xml", ".safe", ".html", ".htm", ".xsd", ".xsl", ".xslt", ".gml", ".k
 _KNOWN = frozenset(suffix.lower() for suffixes in _SUFFIXES.values() for suffix in suffixes)
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+
+
+class Layout(StrEnum):
+    """Which folders files are put into."""
+
+    FLAT = "flat"
+    NESTED = "collection/date/tile"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Layout:
+        raise FilterError(f"no layout is called {value!r}: it is {' or '.join(cls)}")
+
+
+def folders(product: SatelliteImage, layout: Layout) -> tuple[str, ...]:
+    """The folders, from the outermost on, that a product's file lies in; the date is that of its sensing, UTC.
+
+    A product without a tile has no folder for it.
+    """
+    if layout is Layout.FLAT:
+        return ()
+    date = product.sensing_start.date().isoformat()
+    names = (product.collection, date, *filter(None, [product.tile_id]))
+    return tuple(_bounded(_safe(name), "") for name in names)
 
 
 def kind(head: bytes) -> str | None:

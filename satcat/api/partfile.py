@@ -208,6 +208,26 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
+def make_folders(base: Path, names: Iterable[str]) -> Path:
+    """Make folders in each other, durably, below one that is there; gives the innermost.
+
+    Raises:
+        TransferError, DiskFullError: one cannot be made, or a file has its name.
+    """
+    folder = base
+    for name in names:
+        parent, folder = folder, folder / name
+        if folder.is_dir():
+            continue
+        try:
+            folder.mkdir(exist_ok=True)  # another worker may have been faster
+            sync_folder(folder)
+            sync_folder(parent)
+        except OSError as error:
+            raise disk_error(folder, error) from error
+    return folder
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's list of names to the disk, where the system can."""
     if os.name == "nt":  # pragma: no cover - folders cannot be opened there

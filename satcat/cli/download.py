@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from satcat.api.filenames import Layout
 from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     help="Where files go.",
 )
 @click.option(
+    "--layout",
+    type=click.Choice([str(layout) for layout in Layout]),
+    default=str(Layout.FLAT),
+    show_default=True,
+    help="Folders in DIR for files; the date is that of sensing. What is there already stays where it is.",
+)
+@click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(1, 4),
@@ -49,7 +57,9 @@ if TYPE_CHECKING:
     "--follow", is_flag=True, help="Do not end: wait for new marks, and for a source that is down."
 )
 @click.pass_obj  # fmt: skip
-def command(settings: Settings, *, out: Path, workers: int, limit: int | None, follow: bool) -> int:
+def command(
+    settings: Settings, *, out: Path, layout: str, workers: int, limit: int | None, follow: bool
+) -> int:
     """Download what is marked, and check every file.
 
     A file gets its name only when its size and its strongest published checksum are right. Interrupted downloads go on where
@@ -64,8 +74,9 @@ def command(settings: Settings, *, out: Path, workers: int, limit: int | None, f
         watch = progress.of_downloads(quiet=settings.quiet, files=files, size=size)
         try:
             report = catalogue.download(
-                api, out=out, workers=workers, limit=limit, follow=follow, progress=watch
-            )
+                api, out=out, layout=layout, workers=workers, limit=limit, follow=follow,
+                progress=watch,
+            )  # fmt: skip
         finally:
             watch.end()
         _tell(settings, report, out)

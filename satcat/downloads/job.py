@@ -19,9 +19,9 @@ from sqlalchemy import Connection
 
 from satcat.api import transfer
 from satcat.api.base import Node, SatelliteAPI
-from satcat.api.filenames import final_name, marks, part_name
+from satcat.api.filenames import Layout, final_name, folders, marks, part_name
 from satcat.api.hashing import hash_file
-from satcat.api.partfile import PartFile
+from satcat.api.partfile import PartFile, make_folders
 from satcat.api.patience import Patience
 from satcat.api.transfer import Brought
 from satcat.database import Database
@@ -74,6 +74,7 @@ class Fetcher:
 
     Attributes:
         on_reread: is given each product that had to be read again from the source, to store it.
+        layout: the folders in `out` that files are put into. What an earlier run put into others is known all the same.
     """
 
     database: Database
@@ -81,6 +82,7 @@ class Fetcher:
     target: Target
     patience: Patience
     on_reread: Callable[[SatelliteImage], None]
+    layout: Layout = Layout.FLAT
 
     @property
     def out(self) -> Path:
@@ -107,10 +109,15 @@ class Fetcher:
             LostClaimError, TransferError, SourceError, CredentialsError
         """
         product = self.ready(product)
-        parts = job.parts = self.part_files(self.out, job, product)
+        parts = job.parts = [
+            path
+            for folder in self.possible_folders(product)
+            for path in self.part_files(folder, job, product)
+        ]
         if (found := self._already_here(job, product)) is not None:
             PartFile.clear(parts)
             return found
+        self.make_folder(product)
         with PartFile.resuming(parts[0], parts[1:]) as part:
             brought = self.bring(job, product, part, on_progress)
             return self._place(job, part, brought)
@@ -134,6 +141,15 @@ class Fetcher:
                 f"{product.name}: in the source's archive; order it there, then retry"
             )
         return fresh
+
+    def make_folder(self, product: SatelliteImage) -> Path:
+        """Where the product's file goes; the folders of the layout are made if need be."""
+        return make_folders(self.out, folders(product, self.layout))
+
+    def possible_folders(self, product: SatelliteImage) -> list[Path]:
+        """Where its file may be: the folder of this layout, then those of the others."""
+        layouts = (self.layout, *(layout for layout in Layout if layout is not self.layout))
+        return [self.out.joinpath(*folders(product, layout)) for layout in layouts]
 
     def part_files(
         self, folder: Path, job: Job, product: SatelliteImage, of: str = ""
@@ -211,7 +227,8 @@ class Fetcher:
                 claimed.checksum or "", claimed.verification,
             )  # fmt: skip
         places = [claimed.path] if claimed.path else []
-        places += [str(self.out / final_name(product, mark=mark)) for mark in marks(product)]
+        names = [final_name(product, mark=mark) for mark in marks(product)]
+        places += [str(f / name) for f in self.possible_folders(product) for name in names]
         for place in places:
             found = (
                 None
@@ -242,8 +259,9 @@ class Fetcher:
 
         Nothing else is ever overwritten.
         """
+        folder = self.make_folder(brought.product)
         for mark in marks(brought.product):
-            target = self.out / final_name(brought.product, brought.filename, part.head, mark=mark)
+            target = folder / final_name(brought.product, brought.filename, part.head, mark=mark)
             ours = str(target) == job.claimed.path
             if os.path.lexists(target) and not ours:
                 continue
@@ -263,9 +281,7 @@ class Fetcher:
                 raise
             job.placed = file.path
             return file
-        raise NameTakenError(
-            str(self.out / final_name(brought.product, brought.filename, part.head))
-        )
+        raise NameTakenError(str(folder / final_name(brought.product, brought.filename, part.head)))
 
 
 def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:

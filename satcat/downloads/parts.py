@@ -155,7 +155,7 @@ class _Work:
         own = Path(self.job.claimed.path or "")
         if self.job.claimed.path and own.is_dir():
             return own
-        return self.fetcher.out / parts_name(self.product)
+        return self.fetcher.make_folder(self.product) / parts_name(self.product)
 
     def _bring(self, root: Path, node: Node) -> None:
         """Bring one file under its name, unless it is there and right."""
@@ -183,10 +183,11 @@ class _Work:
         """Give the folder the first name that is free; one that has its name keeps it."""
         own = self.job.claimed.path
         if str(root) == own:
-            shutil.rmtree(self.fetcher.out / parts_name(self.product), ignore_errors=True)
+            hidden = self.fetcher.possible_folders(self.product)[0] / parts_name(self.product)
+            shutil.rmtree(hidden, ignore_errors=True)
             return Held(own, size_bytes, None, None, verification)
         for mark in marks(self.product):
-            target = self.fetcher.out / folder_name(self.product, package.folder, mark=mark)
+            target = root.parent / folder_name(self.product, package.folder, mark=mark)
             if os.path.lexists(target):
                 if str(target) == own:  # a worker that was thought dead has placed it just now
                     raise TransferError(f"{own} appeared meanwhile: try again")
@@ -204,7 +205,7 @@ class _Work:
                 raise disk_error(target, error) from error
             self.job.placed = held.path
             return held
-        raise NameTakenError(str(self.fetcher.out / folder_name(self.product, package.folder)))
+        raise NameTakenError(str(root.parent / folder_name(self.product, package.folder)))
 
 
 def _check_names(name: str, nodes: Iterable[Node]) -> None:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from satcat.api.base import SatelliteAPI
+from satcat.api.filenames import Layout
 from satcat.api.patience import PATIENT, Patience
 from satcat.database import Database
 from satcat.downloads import parts, queue, slots
@@ -70,6 +71,7 @@ def run(
     workers: int = 4,
     limit: int | None = None,
     follow: bool = False,
+    layout: Layout | str = Layout.FLAT,
     account: str | None = None,
     stop: threading.Event | None = None,
     progress: DownloadProgress | None = None,
@@ -86,6 +88,7 @@ def run(
     Args:
         workers: files at a time; all runs of a catalogue together never exceed 4 of one account.
         limit: begin at most so many products.
+        layout: the folders in `out` for files: `flat` or `collection/date/tile`.
         follow: do not end; wait for new rows, and for a source that is down.
         account: whose connections these are; kept only as a hash.
         on_reread: is given products that were read again from the source, to store them.
@@ -94,10 +97,12 @@ def run(
         CredentialsError, DiskFullError, UnwritableError, SourceError, CatalogueError: no further product could be fetched;
             running rows are queued again.
         TransferError: `out` cannot be made.
+        FilterError: there is no such layout.
     """
+    layout = Layout(layout)
     with database.read() as connection:
         target = Target.open(out, lambda folder: holds_files(connection, folder))
-    fetcher = Fetcher(database, api, target, patience, on_reread)
+    fetcher = Fetcher(database, api, target, patience, on_reread, layout)
     claims = Claims(
         database,
         api.source,

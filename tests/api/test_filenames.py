@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satcat.api.filenames import LONGEST, final_name, kind, marks, part_name
+from satcat.api.filenames import (
+    LONGEST,
+    Layout,
+    final_name,
+    folders,
+    is_safe,
+    kind,
+    marks,
+    part_name,
+)
+from satcat.errors import FilterError
 from satcat.products import SatelliteImage
 
 ZIP, HDF5, GZIP, XML = (
@@ -108,3 +120,29 @@ def test_any_name_is_safe_as_one_part_of_a_path(
     assert part_name(product, claim).startswith(".") and part_name(product, claim).endswith(
         f".{claim}.part"
     )
+
+
+HOSTILE = st.text() | st.sampled_from(
+    ["", ".", "..", "../../etc", "/abs", "a/b", "C:\\x", "CON", "lpt1.x", "x" * 400, "é" * 200, "\ud800", "a ", "."*300]
+)  # fmt: skip
+
+
+def test_a_product_lies_in_the_folders_of_its_collection_day_and_tile():
+    one = replace(image("X.SAFE"), collection="SENTINEL-2", tile_id="30TWM")
+    assert folders(one, Layout.FLAT) == ()
+    assert folders(one, Layout("collection/date/tile")) == ("SENTINEL-2", "2024-01-01", "30TWM")
+    assert folders(replace(one, tile_id=None), Layout.NESTED) == ("SENTINEL-2", "2024-01-01")
+    assert folders(replace(one, tile_id=""), Layout.NESTED) == ("SENTINEL-2", "2024-01-01")
+    with pytest.raises(FilterError, match="no layout is called 'date': it is flat or collection/"):
+        Layout("date")
+
+
+@given(collection=HOSTILE, tile=st.none() | HOSTILE, name=HOSTILE)
+def test_whatever_the_catalogue_says_a_file_stays_below_the_target(collection, tile, name):
+    hostile = replace(image(name or "x"), collection=collection, tile_id=tile)
+    steps = (*folders(hostile, Layout.NESTED), final_name(hostile, name))
+    assert len(steps) == 3 + bool(tile) and is_safe(steps)
+    assert all(PureWindowsPath(step).name == step and PurePosixPath(step).name == step for step in steps)  # fmt: skip
+    assert not set(steps) & {"", ".", ".."} and not any(step.startswith(".") for step in steps)
+    target = PurePosixPath("/target").joinpath(*steps)
+    assert target.is_relative_to("/target") and ".." not in target.parts

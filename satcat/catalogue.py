@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from satcat.api.base import SatelliteAPI
+    from satcat.downloads.adopt import AdoptReport
+    from satcat.downloads.check import FilesReport
     from satcat.downloads.marks import Changed, Marked, Which
     from satcat.downloads.report import DownloadReport
     from satcat.mirrored import Survey
@@ -164,6 +166,25 @@ class Catalogue:
 
         with self.database.write() as connection:
             return marks.unmark(connection, _meant(connection, which, {}))
+
+    # Looking at files, which needs none either
+
+    def adopt(
+        self, places: str | Path | Iterable[str | Path], *, quick: bool = False, dry_run: bool = False,
+        rehash: bool = False, queue: bool = False, **how: Any,
+    ) -> AdoptReport:  # fmt: skip
+        """Take over what lies under these folders; options and `how` as for `downloads.adopt`, `AdoptOptions` and `run`."""
+        from satcat.downloads import adopt
+
+        options = adopt.AdoptOptions(quick=quick, dry_run=dry_run, rehash=rehash, queue=queue)
+        each = [places] if isinstance(places, (str, Path)) else places
+        return adopt.run(self.database, each, options, **how)
+
+    def verify_files(self, **how: Any) -> FilesReport:
+        """Hash again what is recorded as done; `how` as for `downloads.check.verify_files`."""
+        from satcat.downloads import check
+
+        return check.verify_files(self.database, **how)
 
     # What meets the source
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
@@ -30,6 +31,8 @@ PERIODS = {"year": 4, "month": 7, "day": 10}
 
 _SORTABLE = [c.name for c in products.columns if c.name not in ("pk", "footprint", "attributes")]
 _SECOND = 19  # characters of an instant's stored form, down to the second
+_NEAR = timedelta(seconds=2)
+_PLACES = 100  # that one statement looks at
 _TEST_BASELINE = "99.99"
 
 
@@ -100,6 +103,28 @@ def chosen(connection: Connection, filters: SearchFilters, choice: Choice) -> li
     return found
 
 
+def newest_versions(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """The name of the newest version of each product's scene, by the product's id, where that is another one.
+
+    What is a version of what, and which is the newest, is as for `latest`.
+    """
+    c = products.c
+    mine = sa.select(c.collection, c.tile_id, c.sensing_start).where(is_one_of(c.id, ids))
+    places = [_beside(*row) for row in connection.execute(mine.distinct())]
+    newest = sa.func.first_value(c.name).over(
+        partition_by=[c.collection, _scene()], order_by=_newest_version()
+    )
+    found: dict[str, str] = {}
+    for start in range(0, len(places), _PLACES):
+        beside = sa.or_(*places[start : start + _PLACES])
+        versions = sa.select(c.id, c.name, newest.label("newest")).where(beside).subquery().c
+        older = sa.select(versions.id, versions.newest).where(
+            versions.name != versions.newest, is_one_of(versions.id, ids)
+        )
+        found.update((row.id, row.newest) for row in connection.execute(older))
+    return found
+
+
 def column(option: str, name: str) -> ColumnElement[Any]:
     """The column that a person named, if products can be ordered by it; FilterError names near ones."""
     known = SHORT_NAMES.get(name, name)
@@ -149,6 +174,14 @@ def _scene() -> ColumnElement[Any]:
     named = [(_looks_like(g.pattern), _parts(g.shared)) for g in scenes.GRAMMARS]
     # of what has neither name nor platform and type, nothing tells that two are one scene
     return sa.case(*named, (unknown, c.id), else_=alike)
+
+
+def _beside(collection: str, tile_id: str | None, start: datetime) -> Condition:
+    """Where all versions of a scene are, and little else; by an index. Versions differ by less than a second in time."""
+    c = products.c
+    tiled = () if tile_id is None else (c.tile_id == tile_id,)
+    near = (c.sensing_start >= start - _NEAR, c.sensing_start <= start + _NEAR)
+    return sa.and_(c.collection == collection, *near, *tiled)
 
 
 def _newest_version() -> list[ColumnElement[Any]]:

@@ -229,3 +229,81 @@ def _bytes_bar(label: str, total: int | None, *, position: int) -> tqdm[Any]:
         desc=printable(label)[:60], total=total, unit="B", unit_scale=True, position=position, leave=position == 0,
         dynamic_ncols=True,
     )  # fmt: skip
+
+
+class FilesWatch:
+    """Shows nothing of files that are being hashed; the base of what does."""
+
+    def file(self) -> None:
+        """One more file has been looked at."""
+
+    def advance(self, number: int) -> None:
+        """So many more bytes have been hashed."""
+
+    def clear(self) -> None:
+        """Make room for a line of results."""
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+def of_files(label: str, *, quiet: bool, size: int | None = None) -> FilesWatch:
+    """What watches files being hashed; `size`: bytes that it is going to be, None if nobody knows."""
+    if quiet:
+        return FilesWatch()
+    return FilesBar(label, size) if sys.stderr.isatty() else FilesLines(label, size)
+
+
+class FilesBar(FilesWatch):
+    """A bar of bytes, with the number of files."""
+
+    def __init__(self, label: str, size: int | None) -> None:
+        self._bar = _bytes_bar(label, size, position=0)
+        self._bar.leave = False
+        self._files = 0
+
+    def file(self) -> None:
+        """Count it."""
+        self._files += 1
+        self._bar.set_postfix_str(f"{self._files:,} files", refresh=False)
+        self._bar.update(0)
+
+    def advance(self, number: int) -> None:
+        """Move the bar on."""
+        self._bar.update(number)
+
+    def clear(self) -> None:
+        """Take the bar away until it moves again."""
+        self._bar.clear()
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+
+class FilesLines(FilesWatch):
+    """A line every half minute."""
+
+    def __init__(self, label: str, size: int | None) -> None:
+        self._label, self._size = label, size
+        self._files = self._bytes = 0
+        self._started = self._told = time.monotonic()
+
+    def file(self) -> None:
+        """Count it."""
+        self._files += 1
+        self.advance(0)
+
+    def advance(self, number: int) -> None:
+        """Count them; tell of it if the last line is long ago."""
+        self._bytes += number
+        now = time.monotonic()
+        if now - self._told >= LINE_EVERY:
+            self._told = now
+            of = "" if self._size is None else f" of {_size(self._size)}"
+            rate = _size(self._bytes / (now - self._started))
+            _print(f"{self._label}: {self._files:,} files, {_size(self._bytes)}{of}, {rate}/s")
+
+
+def _size(number: float) -> str:
+    return tqdm.format_sizeof(number, "B")

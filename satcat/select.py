@@ -19,7 +19,7 @@ from satcat.models import products
 from satcat.products import SatelliteImage, SearchResults
 
 _IMAGE_FIELDS = tuple(f.name for f in fields(SatelliteImage))
-_SUFFIX = re.compile(r"\.(SAFE|SEN3|nc|EOF|zip|tar|tgz)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(SAFE|SEN3|nc|h5|he5|hdf|EOF|zip|tar|tgz|gz|tiff?)$", re.IGNORECASE)
 #: So many characters of an id, or more, may stand for it.
 MIN_PREFIX = 8
 _BATCH = 500  # rows in memory at once

@@ -57,6 +57,18 @@ def hash_file(
     return digest.hexdigest()
 
 
+def increments(on_bytes: Callable[[int], object]) -> Callable[[int], None]:
+    """For `on_hashed`: tells how many more bytes there are each time, where several files are counted together."""
+    before = 0
+
+    def told(done: int) -> None:
+        nonlocal before
+        on_bytes(done - before)
+        before = done
+
+    return told
+
+
 def stop_if(stop: threading.Event | None) -> None:
     """Raise TransferStoppedError if the event is set."""
     if stop is not None and stop.is_set():

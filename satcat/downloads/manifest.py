@@ -15,7 +15,6 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -32,6 +31,7 @@ LARGEST = 32 << 20
 _PIECE = 1 << 16
 #: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
 _LARGEST_RATIO = 200
+_UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
@@ -128,16 +128,21 @@ def check(
         if not only(file.path):
             continue
         found.files += 1
-        size = tree.size(file.path)
+        try:
+            size = tree.size(file.path)
+        except OSError as error:
+            found.wrong.append(f"{file.path} cannot be read ({_reason(error)})")
+            continue
         if size is None:
             found.missing.append(file.path)
-        elif file.size not in (None, size):
+            continue
+        found.bytes += size
+        if file.size not in (None, size):
             found.wrong.append(f"{file.path} has {size} bytes, not {file.size}")
         elif not hashing or file.algorithm is None or file.checksum is None:
             found.unhashed += 1
-        elif (trouble := _hash(tree, file, size, stop, on_bytes)) is not None:
-            found.wrong.append(f"{file.path}: {trouble}")
-        found.bytes += size or 0
+        elif (why := _hash(tree, file, stop, on_bytes)) is not None:
+            found.wrong.append(f"{file.path}: {why}")
     return found
 
 
@@ -147,13 +152,13 @@ def load(tree: Tree) -> Manifest:
     Raises:
         ManifestError: there is none, or it cannot be used.
     """
-    path = tree.manifest()
-    if path is None:
-        raise ManifestError("it has no manifest")
     try:
+        path = tree.manifest()
+        if path is None:
+            raise ManifestError("it has no manifest")
         with tree.open(path) as file:
             return parse(file)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ManifestError(f"its manifest cannot be read ({_reason(error)})") from None
 
 
@@ -262,16 +267,16 @@ class FolderTree:
 
     def manifest(self) -> str | None:
         """The name of the manifest in the folder."""
-        with suppress(OSError), os.scandir(self.folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.lower() in NAMES)
-            return names[0] if names else None
-        return None
+        with os.scandir(self.folder) as entries:
+            return min(
+                (entry.name for entry in entries if entry.name.lower() in NAMES), default=None
+            )
 
     def size(self, path: str) -> int | None:
         """The size of a regular file inside."""
         try:
             found = Path(self._real(path)).stat()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
@@ -328,7 +333,6 @@ class ZipTree:
 def _hash(
     tree: Tree,
     file: Listed,
-    size: int,
     stop: threading.Event | None,
     on_bytes: Callable[[int], object],
 ) -> str | None:
@@ -341,7 +345,7 @@ def _hash(
                 stop_if(stop)
                 digest.update(chunk)
                 on_bytes(len(chunk))
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except _UNREADABLE as error:
         return f"it cannot be read ({_reason(error)})"
     actual = digest.hexdigest()
     return None if actual == file.checksum else f"{file.algorithm} is {actual}, not {file.checksum}"

@@ -59,7 +59,7 @@ def _meant(connection: Connection, words: Iterable[str], tables: tuple[Table, ..
     begun: _Ids = {}
     for batch in batches(distinct):
         for table in tables:
-            for look in (_by_id, _by_name):
+            for look in (_by_id, by_name):
                 exact |= look(connection, table, [word for word in batch if word not in exact])
         rest = [word for word in batch if word not in exact and len(word) >= MIN_PREFIX]
         for table in tables:
@@ -78,7 +78,8 @@ def _by_id(connection: Connection, table: Table, words: list[str]) -> _Ids:
     return {id: [id] for id in connection.scalars(sa.select(ids).where(ids.in_(words)))}
 
 
-def _by_name(connection: Connection, table: Table, words: list[str]) -> _Ids:
+def by_name(connection: Connection, table: Table, words: list[str]) -> dict[str, list[str]]:
+    """The ids of the products of each name, whatever suffix either has; at most `BATCH` names at once."""
     if "name" not in table.c:
         return {}
     name = table.c.name

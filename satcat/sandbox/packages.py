@@ -172,9 +172,9 @@ def _layout(record: Record) -> tuple[str, ...]:
 
 
 def _metadata(record: Record) -> bytes:
+    uri = f"<PRODUCT_URI>{record.name}</PRODUCT_URI>"  # as Sentinel-2's has, whatever the folder is called
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<product id="{record.id}"><name>{record.name}</name></product>\n'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<product id="{record.id}">{uri}</product>\n'
     ).encode()
 
 

@@ -112,16 +112,9 @@ def _zipped(data: bytes, name: str, part: str | None, notes: list[str]) -> list[
             stem = PurePosixPath(chosen).with_suffix("")
             beside = [n for n in archive.namelist() if n.lower() == f"{stem}.prj".lower()]
             prj = _text(_member(archive, beside[0]), beside[0]) if beside else None
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-    ) as error:
-        if isinstance(error, FootprintError):
-            raise
+    except FootprintError:
+        raise
+    except Exception as error:  # noqa: BLE001 - zipfile raises whatever its decompressors do
         raise FootprintError(f"{short(name)} is no zip that can be read: {reason(error)}") from None
     if content.startswith(_ZIP):
         raise FootprintError(f"{short(name)} holds another zip: unpack it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,7 @@ def test_what_is_mended_is_told(text: str, same: str, notes: list[str]) -> None:
 def test_an_area_that_cannot_be_meant_is_refused_with_what_is_wrong(
     text: str, complaint: str
 ) -> None:
-    with pytest.raises(FootprintError, match=complaint):
-        areas.read(text)
-    refusal(text)
+    assert re.search(complaint, refusal(text))
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:

@@ -13,12 +13,10 @@ from satcat.cli.mirrored import insist, tell
 from satcat.cli.selection import ids_option, selection, tell_unclear
 
 if TYPE_CHECKING:
+    from satcat.catalogue import Catalogue
     from satcat.choice import Choice
     from satcat.downloads.marks import Marked
     from satcat.filters import SearchFilters
-
-#: What one account of CDSE may have: connections, and bytes a second of each.
-CONNECTIONS, RATE = 4, 20_000_000
 
 
 @satcat_command(
@@ -70,7 +68,8 @@ def command(
         marked = catalogue.mark(
             which, priority=priority, include=include or None, dry_run=dry_run, **choice
         )
-    _tell(settings, marked, include, dry_run=dry_run)
+        _tell(settings, marked, include, dry_run=dry_run)
+        _warn(settings, catalogue, marked, dry_run=dry_run)
     return tell_unclear(marked)
 
 
@@ -95,8 +94,24 @@ def _tell(settings: Settings, marked: Marked, include: tuple[str, ...], *, dry_r
         )
 
 
+def _warn(settings: Settings, catalogue: Catalogue, marked: Marked, *, dry_run: bool) -> None:
+    """Say so if what is queued now is more than the source lets one account transfer."""
+    from satcat.cli.overview import quota_warning
+    from satcat.downloads import overview, quota
+
+    if not marked.bytes_total:
+        return
+    with catalogue.database.read() as connection:
+        to_come = overview.left(connection)[0] + (marked.bytes_total if dry_run else 0)
+        transferred = sum(quota.transferred(connection))
+    if transferred + to_come > quota.QUOTA:
+        settings.say(quota_warning(transferred, to_come))
+
+
 def _size(marked: Marked) -> str:
     """How many bytes that is, and how long they take."""
+    from satcat.downloads.quota import CONNECTIONS, RATE
+
     seconds = marked.bytes_total / (CONNECTIONS * RATE)
     size = wording.size(marked.bytes_total) + (
         f" and {marked.unknown_sizes:,} of unknown size" if marked.unknown_sizes else ""

@@ -89,6 +89,41 @@ def test_lists_of_ids_and_names_are_taken_and_what_is_unknown_is_named(
     assert taken_back.err.splitlines()[1:] == said[1:]
 
 
+def test_the_overview_of_the_queue_says_what_waits_why_and_for_how_long(
+    run: Run, mirror: Path
+) -> None:
+    run("mark", "--tile", "30TWM", "--where", "cloud_cover < 30")
+    with plain(mirror) as connection:
+        ids = [row[0] for row in connection.execute("SELECT product_id FROM downloads")]
+        connection.executemany(
+            "UPDATE downloads SET status = ?, error = ?, not_before = '2999-01-01T00:00:00.000000Z' WHERE product_id = ?",
+            [
+                ("failed", "no luck", ids[0]),
+                ("failed", "no luck", ids[1]),
+                ("offline", "archived", ids[2]),
+            ],
+        )
+    shown = run("queue").out
+    assert "        2 failed: no luck\n" in shown
+    assert "in the source's archive, looked at again 2999-01-01 00:00:00 UTC" in shown
+    assert "no worker runs" in shown and "% of the 12.0 TB that CDSE allows" in shown
+    assert "at 4 × 20 MB/s, which is what CDSE allows; nothing was measured yet" in shown
+    seen = json.loads(run("queue", "-f", "json").out)
+    assert seen["statuses"]["queued"]["rows"] == len(ids) - 3
+    rows = json.loads(run("queue", "list", "--status", "queued", "-f", "json").out)
+    assert seen["bytes_left"] == sum(row["size_bytes"] for row in rows)
+
+
+def test_marking_more_than_the_quota_says_so(run: Run, mirror: Path) -> None:
+    with plain(mirror) as connection:
+        connection.execute("UPDATE products SET size_bytes = 13000000000000 WHERE pk = 1")
+    warning = "quota: 0 B of the last 30 days and 13.0 TB to come; beyond 12.0 TB in 30 days"
+    assert warning in run("mark", "--where", "pk = 1", "--dry-run").err
+    assert warning in run("mark", "--where", "pk = 1").err
+    assert warning in run("queue").out
+    assert "quota" not in run("mark", "--where", "pk = 1").err
+
+
 def test_what_plain_sql_cancelled_is_shown_and_marked_again(run: Run, mirror: Path) -> None:
     run("mark", "--tile", "30TWM")
     with plain(mirror) as connection:

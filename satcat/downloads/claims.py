@@ -94,9 +94,9 @@ class Claims:
             return queue.times_offline(connection, job.claimed.product_id)
 
     def is_called_off(self, job: Job) -> bool:
-        """Whether somebody cancelled or deleted the job's row, so that nobody wants its bytes."""
+        """Whether nobody wants the job's bytes: its row was cancelled, deleted, or begun anew by another worker."""
         with self._database.read() as connection:
-            return queue.is_called_off(connection, job.claimed.product_id)
+            return queue.is_called_off(connection, job.claimed)
 
     def renew(self) -> None:
         """Renew every lease, note the bytes, and stop the jobs that are no longer ours."""

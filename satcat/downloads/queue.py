@@ -251,12 +251,14 @@ def times_offline(connection: Connection, product_id: str) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*found)) or 0
 
 
-def is_called_off(connection: Connection, product_id: str) -> bool:
-    """Tell whether somebody cancelled or deleted a row."""
-    status = connection.scalar(
-        sa.select(downloads.c.status).where(downloads.c.product_id == product_id)
-    )
-    return status in (None, "cancelled")
+def is_called_off(connection: Connection, claimed: Claimed) -> bool:
+    """Tell whether nobody wants a claim's bytes: the row was cancelled, deleted, or begun anew by another worker."""
+    row = connection.execute(
+        sa.select(downloads.c.status, downloads.c.claim).where(
+            downloads.c.product_id == claimed.product_id
+        )
+    ).first()
+    return row is None or row.status == "cancelled" or row.claim != claimed.claim
 
 
 def _abandoned(now: datetime, source: str) -> ColumnElement[str]:

@@ -18,7 +18,7 @@ from satcat.api.base import SatelliteAPI
 from satcat.api.filenames import Layout
 from satcat.api.patience import PATIENT, Patience
 from satcat.database import Database
-from satcat.downloads import parts, queue, slots
+from satcat.downloads import leftovers, parts, queue, slots
 from satcat.downloads.claims import GIVEN_BACK, Claims
 from satcat.downloads.identity import worker_name
 from satcat.downloads.job import Fetcher, Job
@@ -102,6 +102,7 @@ def run(
     layout = Layout(layout)
     with database.read() as connection:
         target = Target.open(out, lambda folder: holds_files(connection, folder))
+    leftovers.sweep(database, target.path)
     fetcher = Fetcher(database, api, target, patience, on_reread, layout)
     claims = Claims(
         database,

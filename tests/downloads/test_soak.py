@@ -73,7 +73,7 @@ def mixed(
 )
 def test_whoever_is_killed_or_stopped_whatever_the_source_does_every_file_is_right(
     kills: int, number: int, seed: int, mixed: Callable[..., Any], orders: Orders, sandbox: Sandbox,
-    database: Database, out: Path, capsys: pytest.CaptureFixture[str],
+    database: Database, out: Path, run: Callable[..., Any], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     ids, unsummed = mixed(number)
     soak = Soak(orders, sandbox, ids, unsummed, int(os.environ.get("SOAK_SEED", seed)))
@@ -82,6 +82,7 @@ def test_whoever_is_killed_or_stopped_whatever_the_source_does_every_file_is_rig
         with soak.truth.watched(out) as wrong:
             soak.rage(kills)
             soak.settle()
+            run()  # which cleans up
     finally:
         soak.close()
         with capsys.disabled():

@@ -6,6 +6,7 @@ not carry, is refused: a filter on an attribute that is not there gives no rows 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -50,12 +51,7 @@ def product_clauses(filters: SearchFilters) -> list[str]:
         clauses.append(f"{PUBLICATION} ge {times.to_text(filters.published)}")
     if filters.name is not None:
         clauses += _name_pattern(filters.name)
-    length = len(_encoded(clauses))
-    if length > _MOST_CHARACTERS:
-        raise FilterError(
-            f"these filters make a request of {length} characters, more than {_MOST_CHARACTERS}: "
-            "give fewer tiles, or a geometry with fewer vertices"
-        )
+    _refuse_long(filters, len(_encoded(clauses)))
     return clauses
 
 
@@ -108,6 +104,29 @@ def slices(filters: SearchFilters) -> list[SearchFilters]:
         groups[-1].append(tile)
         room -= length
     return [replace(filters, tile_id=tuple(group)) for group in groups] or [filters]
+
+
+def _refuse_long(filters: SearchFilters, length: int) -> None:
+    if length <= _MOST_CHARACTERS:
+        return
+    said = f"these filters make a request of {length:,} characters, more than {_MOST_CHARACTERS:,}"
+    area = filters.area
+    if filters.geometry is None or area is None:
+        raise FilterError(f"{said}: give fewer tiles")
+    raise FilterError(
+        f"{option('geometry')}: {said}: simplify its outline, or ask for --bbox {_box_round(area)} round it, "
+        "and use the geometry offline"
+    )
+
+
+def _box_round(area: BaseGeometry) -> str:
+    """`W,S,E,N` of a box that holds the area, in thousandths of a degree."""
+    from satcat.footprints import box
+
+    west, south, east, north = box(area)
+    sides = [math.floor(1000 * low) for low in (west, south)]
+    sides += [math.ceil(1000 * high) for high in (east, north)]
+    return ",".join(f"{side / 1000:g}" for side in sides)
 
 
 def _encoded(clauses: Iterable[str]) -> str:

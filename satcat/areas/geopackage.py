@@ -33,6 +33,7 @@ class _Layer(NamedTuple):
 def read(data: bytes, name: str, layer: str | None, notes: list[str]) -> list[BaseGeometry]:
     """The geometries of a GeoPackage's only layer, or of the one that is named."""
     connection = sqlite3.connect(":memory:")
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
     try:
         # as a file in journal mode: one in WAL mode cannot be opened in memory
         connection.deserialize(data[:18] + b"\1\1" + data[20:])
@@ -45,7 +46,7 @@ def read(data: bytes, name: str, layer: str | None, notes: list[str]) -> list[Ba
         column, table = _quoted(chosen.column), _quoted(chosen.name)
         rows = connection.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")
         return list(_geometries((row[0] for row in rows), notes))
-    except (sqlite3.Error, OverflowError, TypeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError, TypeError) as error:
         raise FootprintError(f"{name} is no GeoPackage that can be read: {reason(error)}") from None
     finally:
         connection.close()

@@ -12,6 +12,7 @@ from satcat.errors import FootprintError
 
 #: How a .shp file begins.
 MAGIC = b"\0\0\x27\x0a"
+_HEADER = 100  # bytes
 _WGS84_NAMES = re.compile(
     r'GEOGCS\["(GCS_WGS_1984|WGS[ _]?(19)?84|World Geodetic System 1984)"', re.IGNORECASE
 )
@@ -26,6 +27,10 @@ def geometries(shp: bytes, prj: str | None, notes: list[str]) -> Iterator[dict[s
         raise FootprintError(
             "shapefiles need pyshp: pip install 'satcat-mirror[shapefile]'; or give a GeoPackage"
         ) from None
+    if len(shp) < _HEADER or len(shp) != 2 * int.from_bytes(shp[24:28]):  # it counts in words
+        raise FootprintError(
+            "this shapefile is cut or damaged: its size is not what its header says"
+        )
     shapefile.VERBOSE = False  # it would warn of what is mended here
     try:
         with shapefile.Reader(shp=io.BytesIO(shp)) as reader:

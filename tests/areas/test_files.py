@@ -257,6 +257,13 @@ def test_a_shapefile_in_another_system_is_refused(tmp_path: Path) -> None:
     assert "is a part of a shapefile: give the .shp beside it" in refusal(tmp_path / "a.dbf")
 
 
+def test_a_shapefile_that_was_cut_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    path = making.shp(tmp_path / "a.shp", SHAPE, shapely.box(5, 5, 6, 6))
+    whole = path.read_bytes()
+    for left in (len(whole) - 8, len(whole) - 136, 50, 4):
+        assert "is cut or damaged" in refusal(whole[:left])
+
+
 def test_without_pyshp_one_line_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,14 @@
 the published size and the strongest published checksum (BLAKE3, else MD5) match. Where none is published, a zip must
 be whole in itself, and a web page or an error message is refused whatever its length.
 
-Streams of multi-file products are zipped on the fly and seldom resume; an answer from another start than asked is
-taken as it comes. Published checksums go stale, so a mismatch first re-reads the product.
+Streams of multi-file products are zipped on the fly and seldom resume; an answer from an earlier start than asked is
+taken as it comes. Without a published checksum nothing is resumed, for nothing would show that the bytes belong together.
+Published checksums go stale, so a mismatch first re-reads the product.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import zipfile
 import zlib
@@ -35,6 +37,8 @@ from satcat.errors import (
     TruncatedError,
 )
 from satcat.products import SatelliteImage
+
+logger = logging.getLogger("satcat")
 
 Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
 #: Called with the bytes that are there and the bytes that there will be, None if unknown.
@@ -119,6 +123,7 @@ def bring(
     *,
     node: Node | None = None,
     on_progress: OnProgress = ignore,
+    on_hashed: Callable[[int], object] = lambda done: None,
     stop: threading.Event | None = None,
     patience: Patience = PATIENT,
     reread: Callable[[SatelliteImage], SatelliteImage] | None = None,
@@ -130,6 +135,7 @@ def bring(
 
     Args:
         node: the file of the product's package that is wanted; None: the whole product.
+        on_hashed: is told how many of the bytes that are here already have been read again, before any is fetched.
         reread: how to read the product again; `read` if not given.
 
     Raises:
@@ -139,10 +145,12 @@ def bring(
         ProductOfflineError, ProductGoneError, DiskFullError, TransferStoppedError
     """
     transfer = _Transfer(api, part, on_progress, stop or threading.Event(), patience, node)
+    if part.size:
+        logger.info("%s: %d bytes are here; they are read again first", product.name, part.size)
     read_again, fetched_again = node is not None, False
     while True:
         try:
-            return transfer.complete(product)
+            return transfer.complete(product, on_hashed)
         except ChecksumMismatchError:
             if fetched_again:
                 raise
@@ -206,6 +214,10 @@ def check_file(
     return Transferred(path, actual, algorithm, checksum, "checksum")
 
 
+class _MessageError(MalformedResponseError):
+    """A web page or an error message came, which says nothing of what is here already."""
+
+
 class _Transfer:
     """The bytes of one product, or of one file of it, on their way into one part file."""
 
@@ -225,12 +237,12 @@ class _Transfer:
         self.bytes_fetched = 0
         self.failures = 0  # in a row, without anything new
 
-    def complete(self, product: SatelliteImage) -> Brought:
+    def complete(self, product: SatelliteImage, on_hashed: Callable[[int], object]) -> Brought:
         """Fetch what is missing, then check the whole."""
         size, algorithm, checksum = expected(product, self.node)
-        self.part.hash_with(algorithm or "blake3", self.stop)
-        if checksum is None and self.etag is None:
-            self.part.cut(0)  # nothing would show that old and new bytes belong together
+        if checksum is None:
+            self.part.cut(0)
+        self.part.hash_with(algorithm or "blake3", self.stop, on_hashed)
         whole = self.part.checksum == checksum if size is None else self.part.size == size
         if not whole:
             self._fetch_missing(product, size)
@@ -247,12 +259,15 @@ class _Transfer:
             stop_if(self.stop)
             before = self.part.size
             try:
-                return self._attempt(product, size)
+                return self._attempt(product)
             except (SourceError, TruncatedError) as error:
+                if size is not None and self.part.size == size:
+                    return None  # all is here, whatever else was promised: the check will tell
                 refused = _refuses_range(error) and before > 0
                 if isinstance(error, RateLimitedError) or not (error.retryable or refused):
                     raise
                 unusable = isinstance(error, MalformedResponseError) and self.part.size == before
+                unusable = unusable and not isinstance(error, _MessageError)
                 if refused or (unusable and self.failures):  # it cannot go on from where we are
                     self.part.cut(0)
                 self.failures += 1
@@ -260,25 +275,36 @@ class _Transfer:
                     raise
                 self.stop.wait(self.patience.delay(self.failures))
 
-    def _attempt(self, product: SatelliteImage, size: int | None) -> None:
+    def _attempt(self, product: SatelliteImage) -> None:
         """Fetch from where the part ends to the end of the body."""
-        if (size is not None and self.part.size > size) or self._is_message(product):
+        size, _, checksum = expected(product, self.node)
+        too_long = size is not None and self.part.size > size
+        if too_long or checksum is None or self._is_message(product, self.part.head):
             self.part.cut(0)
         with self._open(product) as answer:
-            self._accept(answer)
             promised = answer.size
+            pieces = answer.chunks(_PIECE)
+            piece = next(pieces, b"")
+            if promised != size or size is None:  # before it does away with what is here
+                self._refuse_message(product, piece if answer.start == 0 else b"")
+            self._accept(answer)
             total = size if size is not None else promised
             self.on_progress(self.part.size, total)
-            for chunk in answer.chunks(_PIECE):
-                stop_if(self.stop)
-                self._take(chunk, resumed=answer.start > 0)
+            while piece:
+                self._take(piece, resumed=answer.start > 0)
                 self.on_progress(self.part.size, total)
                 if size is not None and self.part.size > size:
                     return  # the check will say so
-        if self._is_message(product) and self.part.size != size:
-            raise MalformedResponseError(self.api.url, "a message instead of the product")
+                stop_if(self.stop)
+                piece = next(pieces, b"")
+        if self.part.size != size:
+            self._refuse_message(product, self.part.head)
         if self.part.size < (promised if promised is not None else size or 0):
             raise TruncatedError(self._name(product), promised or size or 0, self.part.size)
+
+    def _refuse_message(self, product: SatelliteImage, head: bytes) -> None:
+        if self._is_message(product, head):
+            raise _MessageError(self.api.url, "a message instead of the product")
 
     def _open(self, product: SatelliteImage) -> AbstractContextManager[Answer]:
         return self.api.open(product, node=self.node, start=self.part.size, etag=self.etag)
@@ -286,8 +312,7 @@ class _Transfer:
     def _name(self, product: SatelliteImage) -> str:
         return product.name if self.node is None else f"{product.name}: {self.node.path}"
 
-    def _is_message(self, product: SatelliteImage) -> bool:
-        head = self.part.head
+    def _is_message(self, product: SatelliteImage, head: bytes) -> bool:
         return is_message_for(self.node.path, head) if self.node else is_message(product, head)
 
     def _take(self, chunk: bytes, *, resumed: bool) -> None:
@@ -302,6 +327,9 @@ class _Transfer:
             raise MalformedResponseError(
                 self.api.url, f"bytes from {answer.start}, not from {self.part.size}"
             )
+        if answer.start > 0 and self.etag and answer.etag and answer.etag != self.etag:
+            self.part.cut(0)
+            raise MalformedResponseError(self.api.url, "the rest of another version of the file")
         if answer.start < self.part.size:
             self.part.cut(answer.start, self.stop)
         self.etag, self.filename = answer.etag, answer.filename or self.filename
@@ -316,7 +344,7 @@ class _Transfer:
                 raise ChecksumMismatchError(name, algorithm, checksum, self.part.checksum)
             return "checksum"
         found = kind(self.part.head)
-        if (self.part.size == 0 and self.node is None) or self._is_message(product):
+        if (self.part.size == 0 and self.node is None) or self._is_message(product, self.part.head):
             raise ChecksumMismatchError(name, "content", "a product", found or "empty")
         if found == "zip" and self.node is None and zip_is_whole(self.part.path, name, self.stop):
             return "structure"

@@ -177,7 +177,8 @@ class Fetcher:
         with self.listed(product):
             return transfer.bring(
                 self.api, product, part, node=node,
-                on_progress=count, stop=job.stop, patience=self.patience, reread=self._read_again,
+                on_progress=count, on_hashed=lambda done: on_progress(before + done, None),
+                stop=job.stop, patience=self.patience, reread=self._read_again,
             )  # fmt: skip
 
     @contextmanager

@@ -46,7 +46,7 @@ from satcat.errors import (
 from satcat.products import SatelliteImage
 
 NAME = "S2B_MSIL2A_20240604T110619_N0510_R137_T30TWM_20240604T125003.SAFE"
-BODY = os.urandom(3 * CHUNK + 12345)
+BODY = b"\0" + os.urandom(3 * CHUNK + 12345)  # chance might begin it as a message does
 QUICK = Patience(attempts=3, first_delay=0.001, longest_delay=0.01)
 
 

@@ -129,19 +129,34 @@ def _print(settings: Settings, report: VerifyReport) -> None:
 
 
 def _files(settings: Settings, subset: tuple[int, int] | None, *, repair: bool) -> int:
+    from satcat import progress
     from satcat.downloads import check
 
     def show(checked: check.CheckedFile) -> None:
+        watch.file()
         if checked.state is not check.FileState.OK:
-            click.echo(printable(f"{checked.state}: {checked.path} {checked.detail}".rstrip()))
+            watch.clear()
+            where = checked.path or checked.product_id
+            click.echo(printable(f"{checked.state}: {where}: {checked.detail}"))
 
     with settings.open() as catalogue:
-        report = check.verify_files(catalogue.database, subset=subset, requeue=repair, on_file=show)
+        size = check.size_of(catalogue.database, subset)
+        watch = progress.of_files("hashing", quiet=settings.quiet, size=size)
+        try:
+            report = check.verify_files(
+                catalogue.database, subset=subset, requeue=repair, on_file=show, on_bytes=watch.advance
+            )  # fmt: skip
+        finally:
+            watch.end()
     bad = [c for c in report.problems if c.state is not check.FileState.UNCHECKED]
     click.echo(
         f"{wording.count(report.ok, 'file')} right ({wording.size(report.bytes)}), {len(bad)} missing or altered, "
         f"{len(report.problems) - len(bad)} that cannot be checked"
     )
-    if bad and not repair:
+    if any(c.state is check.FileState.MISSING for c in bad):
+        settings.say("files that were moved are found again by `satcat adopt DIR`")
+    if bad and repair:
+        settings.say(f"queued {wording.count(len(bad), 'product')} again")
+    elif bad:
         settings.say("`satcat verify --files --repair` queues them again")
     return DifferencesError.exit_code if bad and not repair else 0

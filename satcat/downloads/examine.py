@@ -22,6 +22,8 @@ from satcat.downloads.manifest import Checked, FolderTree, ManifestError, Tree, 
 from satcat.errors import ChecksumMismatchError
 from satcat.products import SatelliteImage
 
+#: The kinds of `verification` that say more than a size.
+THOROUGH = ("checksum", "manifest", "structure")
 _NAMED = 3  # files that a verdict names
 _NO_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError)
 
@@ -51,6 +53,11 @@ class Verdict:
     verification: str = "none"
     checksum_algorithm: str | None = None
     checksum: str | None = None
+
+    @property
+    def is_thorough(self) -> bool:
+        """More than the size was looked at."""
+        return self.verification in THOROUGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,8 @@ class Examiner:
             tree, only=lambda path: not include or patterns.matches(include, path),
             hashing=self.hashing, stop=self.stop, on_bytes=self.on_bytes,
         )  # fmt: skip
+        if checked.files == 0:
+            raise ManifestError("its manifest lists none of these files")
         if checked.right:
             verification = "size_only" if checked.unhashed else "manifest"
             return Verdict(State.RIGHT, "", checked.bytes, verification)

@@ -17,13 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from satcat.downloads import marks
-from satcat.downloads.examine import Verdict
+from satcat.downloads.examine import THOROUGH, Verdict
 from satcat.models import downloads
 
 #: File systems keep times as coarse as this, and clocks of file servers differ.
 _MARGIN = timedelta(seconds=2)
-#: What needs no second look while the file has not changed.
-_STRONG = ("checksum", "manifest", "structure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def is_unchanged(row: Row[Any], path: Path, checksum: str | None) -> bool:
         return False
     if row.verification == "checksum" and row.checksum != checksum:
         return False
-    return row.verification in _STRONG and _is_as_it_was(row, _MARGIN)
+    return row.verification in THOROUGH and _is_as_it_was(row, _MARGIN)
 
 
 def _is_as_it_was(row: Row[Any], margin: timedelta = timedelta(0)) -> bool:
@@ -167,8 +165,8 @@ def _is_weaker(verdict: Verdict, row: Row[Any]) -> bool:
     """Tell whether a look was less thorough than the one that is recorded."""
     return (
         row.include is None
-        and row.verification in _STRONG
-        and verdict.verification not in _STRONG
+        and row.verification in THOROUGH
+        and not verdict.is_thorough
         and verdict.size_bytes == row.size_bytes
     )
 

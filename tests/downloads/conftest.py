@@ -21,6 +21,7 @@ from satcat.models import downloads
 from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox
 from satcat.sync.store import store
+from tests.downloads.archives import Archive
 
 QUICK = Patience(attempts=3, first_delay=0.01, longest_delay=0.05)
 TIMING = Timing(lease=5, beat=0.1, look=0.2, poll=0.02, patience=0.5)
@@ -123,3 +124,8 @@ class Watcher:
 @pytest.fixture
 def watcher() -> Watcher:
     return Watcher()
+
+
+@pytest.fixture
+def archive(database: Database, tmp_path: Path) -> Archive:
+    return Archive(database, tmp_path / "archive")

@@ -17,99 +17,12 @@ import pytest
 import sqlalchemy as sa
 
 from satcat import times
-from satcat.database import Database
 from satcat.downloads import adopt, finding, recording
-from satcat.downloads.adopt import Adopted, AdoptOptions, AdoptReport
+from satcat.downloads.adopt import AdoptOptions, AdoptReport
 from satcat.downloads.examine import State
 from satcat.models import deleted_products, downloads, products
-from satcat.products import SatelliteImage
 from satcat.sandbox import packages
-from satcat.sandbox.publishing import Publisher
-from satcat.sandbox.records import Record
-from satcat.sync.store import store
-
-S2, S1, S3, S5P = "SENTINEL-2", "SENTINEL-1", "SENTINEL-3", "SENTINEL-5P"
-#: The catalogue knows neither size nor checksums.
-NOTHING = {"size_bytes": None, "md5": None, "blake3": None}
-
-
-class Archive:
-    """A catalogue, and a folder in which packages of its products can be put."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database, self.folder = database, folder
-        self.publisher = Publisher(1, (20_000, 60_000))
-        folder.mkdir()
-
-    def product(
-        self, collection: str = S2, /, known: dict[str, Any] | None = None, **fields: Any
-    ) -> Record:
-        """A product that the catalogue holds; `known` is what it holds otherwise."""
-        record = self.publisher.make(times.now(), collection=collection, **fields)
-        md5, blake3 = packages.digests(record)
-        values = {
-            name: getattr(record, name)
-            for name in (
-                "id", "name", "collection", "product_type", "sensing_start", "sensing_end", "publication_date",
-                "modification_date", "size_bytes", "tile_id",
-            )
-        }  # fmt: skip
-        image = SatelliteImage(
-            source="cdse", platform=record.name[:3], **values | {"md5": md5, "blake3": blake3} | (known or {})
-        )  # fmt: skip
-        with self.database.write() as connection:
-            store(connection, [image], scope_id=None, at=times.now())
-        return record
-
-    def put(self, record: Record, name: str | None = None) -> Path:
-        """Its package."""
-        path = self.folder / (name or packages.delivered_name(record))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"".join(packages.pieces(record)))
-        return path
-
-    def unpack(self, record: Record, name: str | None = None) -> Path:
-        """Its package, unpacked."""
-        package = self.put(record, "unpacking")
-        target = self.folder / (name or record.name)
-        with zipfile.ZipFile(package) as archive:
-            archive.extractall(target.parent)
-            top = target.parent / archive.namelist()[0].split("/")[0]
-        package.unlink()
-        return top if top == target else top.rename(target)
-
-    def adopt(self, *places: Path, **options: Any) -> tuple[dict[str, Adopted], AdoptReport]:
-        """What is found, by path from the folder."""
-        report = AdoptReport()
-        found = list(
-            adopt.adopt(
-                self.database, places or [self.folder], AdoptOptions(**options), report=report
-            )
-        )
-        assert len({one.path for one in found}) == len(found)
-        return {os.path.relpath(one.path, self.folder): one for one in found}, report
-
-    def one(self, **options: Any) -> Adopted:
-        """The only thing that is found."""
-        (found,) = self.adopt(**options)[0].values()
-        return found
-
-    def row(self, record: Record) -> Any:
-        """The product's download."""
-        with self.database.read() as connection:
-            mine = sa.select(downloads).where(downloads.c.product_id == record.id)
-            return connection.execute(mine).first()
-
-
-@pytest.fixture
-def archive(database: Database, tmp_path: Path) -> Archive:
-    return Archive(database, tmp_path / "archive")
-
-
-def flip(path: Path, at: int | None = None) -> None:
-    body = bytearray(path.read_bytes())
-    body[len(body) // 2 if at is None else at] ^= 1
-    path.write_bytes(body)
+from tests.downloads.archives import NOTHING, S1, S2, S3, S5P, Archive, flip, kill_after
 
 
 def listing(folder: Path) -> dict[str, bytes | None]:
@@ -557,6 +470,21 @@ def test_what_has_not_changed_is_not_hashed_again(
     assert Counter(one.state for one in archive.adopt()[0].values()) == {
         State.CORRUPT: 2, State.RIGHT: 1,
     }  # fmt: skip
+
+
+def test_a_killed_adoption_goes_on_where_it_stopped(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [archive.product(S5P, size_bytes=2000) for _ in range(500)]
+    for record in records:
+        archive.put(record)
+    kill_after(201, archive, "catalogue.adopt(sys.argv[2], on_adopted=tell)")
+    with archive.database.read() as connection:
+        rows = connection.execute(sa.select(downloads.c.status, downloads.c.verification)).all()
+    assert set(rows) == {("done", "checksum")} and 201 <= len(rows) < 500
+    monkeypatch.setattr(recording, "_MARGIN", timedelta())
+    assert hashed(archive) == (500 - len(rows)) * 2000
+    assert all(archive.row(record).status == "done" for record in records)
 
 
 def test_new_checksums_of_the_catalogue_are_heeded(

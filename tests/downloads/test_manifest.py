@@ -204,3 +204,39 @@ def test_a_check_can_be_stopped(folder: Path) -> None:
     stop = threading.Event()
     with pytest.raises(TransferStoppedError):
         manifest.check(FolderTree(folder), stop=stop, on_bytes=lambda number: stop.set())
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[bytes, dict[str, bytes]]:
+    """A small package, and what its files hold."""
+    made = Publisher(1, (4_000, 5_000)).make(
+        instant("2024-06-01T00:00:00Z"), collection="SENTINEL-1"
+    )
+    body = b"".join(packages.pieces(made))
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return body, {name: archive.read(name) for name in archive.namelist()}
+
+
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
+def test_no_zip_that_was_damaged_anywhere_is_right_unless_its_files_are(
+    whole: tuple[bytes, dict[str, bytes]], where: float, bit: int, cut: bool
+) -> None:
+    body, files = bytearray(whole[0]), whole[1]
+    at = int(where * len(body))
+    if cut:
+        del body[at:]
+    else:
+        body[at] ^= 1 << bit
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            tree = ZipTree(archive, len(body))
+            found = manifest.check(tree)
+            right = found.right and {
+                file.path: tree.open(file.path).read() for file in manifest.load(tree).files
+            }
+    except (ManifestError, zipfile.BadZipFile, NotImplementedError):
+        return
+    assert not cut
+    if right:
+        inside = {name.partition("/")[2]: content for name, content in files.items()}
+        assert right == {path: inside[path] for path in right}

@@ -172,7 +172,8 @@ class DownloadLines(DownloadWatch):
         """Say what came of it."""
         super().finished(item, outcome)
         with self.lock:
-            _print(f"{outcome.status}: {item.name}")
+            note = f" ({outcome.note})" if outcome.note else ""
+            _print(f"{outcome.status}: {item.name}{note}")
 
 
 class DownloadBars(DownloadWatch):
@@ -198,6 +199,7 @@ class DownloadBars(DownloadWatch):
         with self.lock:
             bar = self._bars.get(item.product_id)
             if bar is not None:
+                bar.total = bar.total or total
                 self._all.update(done - bar.n)
                 bar.update(done - bar.n)
 

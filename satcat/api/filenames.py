@@ -33,7 +33,11 @@ _SUFFIXES = {
     "xml": (".EOF", ".xml", ".kml"),
 }
 #: Endings of those files of packages that start as messages of a server do.
-_TEXTS = (".xml", ".safe", ".html", ".htm", ".xsd", ".xsl", ".xslt", ".gml", ".kml", ".json", ".geojson", ".svg", ".eof", ".gfs", ".vrt", ".qml")  # fmt: skip
+_TEXTS = {
+    "html": (".html", ".htm", ".xhtml"),
+    "json": (".json", ".geojson"),
+    "xml": (".xml", ".safe", ".html", ".xhtml", ".xsd", ".xsl", ".xslt", ".gml", ".kml", ".svg", ".eof", ".gfs", ".vrt", ".qml"),
+}  # fmt: skip
 _KNOWN = frozenset(suffix.lower() for suffixes in _SUFFIXES.values() for suffix in suffixes)
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
@@ -102,7 +106,8 @@ def is_message(product: SatelliteImage, head: bytes) -> bool:
 
 def is_message_for(name: str, head: bytes) -> bool:
     """Tell the same of one file of a package: those hold pages, schemas and texts, which their names say as well."""
-    return kind(head) in ("html", "json", "xml") and not name.lower().endswith(_TEXTS)
+    texts = _TEXTS.get(kind(head) or "")
+    return texts is not None and not name.lower().endswith(texts)
 
 
 def is_safe(steps: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ worker had finished is known by the row or by the published checksum, and is not
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +50,8 @@ class Job:
     """A claimed row on its way.
 
     `stop` ends its transfer; `lost` says that the row is no longer ours; `placed` is where its file has got its name;
-    `parts` are the places of its part file, this claim's first.
+    `parts` are the places of its part files, and `gathering` is the hidden folder for some files of a product; `note` says
+    which those were.
     """
 
     claimed: Claimed
@@ -60,6 +62,8 @@ class Job:
     bytes_fetched: int = 0
     placed: str | None = None
     parts: list[Path] = field(default_factory=list)
+    gathering: Path | None = None
+    note: str | None = None
 
     @property
     def path(self) -> str | None:
@@ -125,6 +129,8 @@ class Fetcher:
     def discard(self, job: Job) -> None:
         """Remove the bytes of a job that nobody wants any more."""
         PartFile.clear(job.parts)
+        if job.gathering is not None:
+            shutil.rmtree(job.gathering, ignore_errors=True)
 
     def ready(self, product: SatelliteImage) -> SatelliteImage:
         """Make sure that files can be written, and that the product is at hand; gives it as last read.

@@ -9,21 +9,20 @@ source's listing are what a file is checked against. That a folder is not the wh
 from __future__ import annotations
 
 import os
-import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from satcat.api import transfer
 from satcat.api.base import Node
 from satcat.api.filenames import folder_name, is_safe, marks, parts_name
 from satcat.api.hashing import hash_file, stop_if
-from satcat.api.partfile import PartFile, disk_error, sync_folder
+from satcat.api.partfile import PartFile, disk_error, make_folders, sync_folder
 from satcat.api.patience import patiently
 from satcat.downloads import manifest, patterns, queue
 from satcat.downloads.job import Fetcher, Job
+from satcat.downloads.manifest import FolderTree
 from satcat.downloads.queue import Held
 from satcat.errors import (
     ChecksumMismatchError,
@@ -49,163 +48,222 @@ def fetch(
         LostClaimError, TransferError, SourceError, CredentialsError
     """
     product = fetcher.ready(product)
-    work = _Work(fetcher, job, product, on_progress)
-    package = work.listing()
+    package = _listing(fetcher, job, product)
     if package.is_single:  # the product is that file, and its checksum is published
         return fetcher.fetch(job, product, on_progress)
     try:
-        return work.through(package)
-    except ChecksumMismatchError:  # it may have been replaced since it was listed
-        fresh = work.listing()
-        if fresh == package:
-            raise
-        return work.through(fresh)
+        return _Gathering(fetcher, job, product, package, on_progress).through()
+    except (
+        ChecksumMismatchError
+    ):  # it may have been replaced since, or its manifest was fetched wrong
+        package = _listing(fetcher, job, product)
+        again = _Gathering(fetcher, job, product, package, on_progress, is_last=True)
+        again.forget_manifest()
+        return again.through()
 
 
 @dataclass(frozen=True, slots=True)
 class _Package:
-    """What was found of a package: its own folder's name, the wanted files, its manifest, and how many were seen."""
+    """What was found of a package: its own folder's name, the wanted files, its manifest, and how many files it has."""
 
     folder: str
     wanted: tuple[Node, ...]
     manifest: Node | None
-    seen: int
+    seen: str
     is_single: bool = False
+
+    @property
+    def files(self) -> tuple[Node, ...]:
+        """The files to bring: the manifest, which the others are checked against, then those."""
+        own = () if self.manifest is None else (self.manifest,)
+        return (*own, *(node for node in self.wanted if node != self.manifest))
+
+
+def _listing(fetcher: Fetcher, job: Job, product: SatelliteImage) -> _Package:
+    """Find the wanted files.
+
+    Raises:
+        FilterError, PackageError: there are none, or none that can be kept.
+    """
+    wanted = patterns.parse(job.claimed.include)
+    with fetcher.listed(product):
+        top, files, passed = _walk(fetcher, job, product, wanted)
+    seen = f"{len(files)} or more" if passed else str(len(files))
+    matching = [node for node in files if patterns.matches(wanted, node.path)]
+    if not matching:
+        raise FilterError(
+            f"{product.name}: no file matches {' or '.join(wanted)}; its package has {seen}"
+        )
+    if top.is_folder:
+        _check_names(product.name, matching)
+    own = [node for node in files if node.path.lower() in manifest.NAMES and top.is_folder]
+    matching.sort(key=lambda node: node.path)
+    first = own[0] if own else None
+    return _Package(top.steps[0], tuple(matching), first, seen, not top.is_folder)
+
+
+def _walk(
+    fetcher: Fetcher, job: Job, product: SatelliteImage, wanted: Sequence[str]
+) -> tuple[Node, list[Node], bool]:
+    """The package's own folder, or its only file; the files in all folders that may hold a wanted one; if any was passed."""
+
+    def entries(folder: Node | None) -> list[Node]:
+        if folder is not None and not is_safe(folder.steps):
+            raise _unsafe(product.name, folder)
+        return patiently(lambda: fetcher.api.nodes(product, folder), fetcher.patience, job.stop)
+
+    top = entries(None)
+    if len(top) != 1:
+        raise PackageError(
+            f"{product.name}: its package lists {len(top)} entries on top, not one folder"
+        )
+    files, left, seen, passed = [], list(top), 0, False
+    while left:
+        node = left.pop()
+        if not node.is_folder:
+            files.append(node)
+        elif node == top[0] or patterns.may_match_below(wanted, node.path):
+            below = entries(node)
+            seen += len(below)
+            if seen > _MOST_ENTRIES or len(node.steps) > _DEEPEST:
+                raise PackageError(
+                    f"{product.name}: its package has over {_MOST_ENTRIES:,} entries, or {_DEEPEST} folders in each other"
+                )
+            left += below
+        else:
+            passed = True
+    return top[0], files, passed
 
 
 @dataclass(slots=True)
-class _Work:
-    """One claimed row's way from a listing to its folder."""
+class _Gathering:
+    """One row's files on their way into one folder. `is_last`: they are not going to be fetched once more."""
 
     fetcher: Fetcher
     job: Job
     product: SatelliteImage
+    package: _Package
     on_progress: transfer.OnProgress
+    is_last: bool = False
     done: int = 0  # bytes of the files that are there
+    total: int | None = None
+    root: Path = field(init=False)
 
-    def listing(self) -> _Package:
-        """Find the wanted files.
+    def __post_init__(self) -> None:
+        own = self.job.claimed.path
+        if own is not None and Path(own).is_dir():
+            self.root = Path(own)
+        else:
+            self.root = self._hidden()
+            self.job.gathering = self.root
 
-        Raises:
-            FilterError, PackageError: there are none, or none that can be kept.
-        """
-        wanted = patterns.parse(self.job.claimed.include)
-        with self.fetcher.listed(self.product):
-            package = self._walk(wanted)
-        if not package.wanted:
-            raise FilterError(
-                f"{self.product.name}: no file matches {' or '.join(wanted)}; its package was looked through: "
-                f"{package.seen} files where one could be"
-            )
-        _check_names(self.product.name, package.wanted)
-        return package
+    def _hidden(self) -> Path:
+        """The folder that such files gather in: that of an earlier run if there is one."""
+        name = parts_name(self.product)
+        places = [folder / name for folder in self.fetcher.possible_folders(self.product)]
+        return next((place for place in places if place.is_dir()), places[0])
 
-    def _walk(self, wanted: Sequence[str]) -> _Package:
-        top = self._entries(None)
-        if len(top) != 1:
-            raise PackageError(
-                f"{self.product.name}: its package lists {len(top)} folders on top, not one"
-            )
-        single = not top[0].is_folder
-        files, left, seen = [], list(top), 0
-        while left:
-            node = left.pop()
-            seen += 1
-            if seen > _MOST_ENTRIES or len(node.steps) > _DEEPEST:
-                raise PackageError(
-                    f"{self.product.name}: its package has over {_MOST_ENTRIES:,} entries, or {_DEEPEST} folders in each other"
-                )
-            if not node.is_folder:
-                files.append(node)
-            elif len(node.steps) == 1 or patterns.may_match_below(wanted, node.path):
-                left += self._entries(node)
-        found = sorted((f for f in files if patterns.matches(wanted, f.path)), key=lambda f: f.path)
-        listed = [f for f in files if f.path.lower() in manifest.NAMES and not single]
-        own = listed[0] if listed else None
-        return _Package(top[0].steps[0], tuple(found), own, len(files), single)
-
-    def _entries(self, folder: Node | None) -> list[Node]:
-        if folder is not None and not is_safe(folder.steps):
-            raise _unsafe(self.product.name, folder)
-        return patiently(
-            lambda: self.fetcher.api.nodes(self.product, folder),
-            self.fetcher.patience, self.job.stop,
-        )  # fmt: skip
-
-    def through(self, package: _Package) -> Held:
+    def through(self) -> Held:
         """Bring the files into their folder, and give it its name."""
-        root = self._root()
-        self.done = 0
-        files = list(package.wanted)
-        if package.manifest is not None:
-            self._bring(root, package.manifest)
-            files = _with_checksums(root, [f for f in files if f != package.manifest])
-        for node in files:
-            self._bring(root, node)
-        if package.manifest is not None:
-            files.append(package.manifest)
-        _make_durable(root, files)
-        sizes = [size for node in files if (size := _size(root, node)) is not None]
-        if len(sizes) < len(files):
-            raise TransferError(f"{root}: files vanished from it: try again")
-        return self._place(root, package, sum(sizes), _verification(files, package.manifest))
+        if self.job.gathering is not None:
+            self.fetcher.make_folder(self.product)
+        files = self.package.files
+        sizes = [node.size_bytes for node in files]
+        self.total = sum(size or 0 for size in sizes) if None not in sizes else None
+        self.job.note = f"{len(files)} of {self.package.seen} files"
+        checked = [self._bring(files[0])] if self.package.manifest is not None else []
+        if checked:
+            files = self._with_checksums(files)
+        for node in files[len(checked) :]:
+            self._bring(node)
+        here = [self._size(node) for node in files]
+        if None in here:
+            raise TransferError(f"{self.root}: files vanished from it: try again")
+        size = sum(number or 0 for number in here)
+        return self._place(size, _verification(files, self.package.manifest))
 
-    def _root(self) -> Path:
-        """The row's folder if it has one, else the hidden one."""
-        own = Path(self.job.claimed.path or "")
-        if self.job.claimed.path and own.is_dir():
-            return own
-        return self.fetcher.make_folder(self.product) / parts_name(self.product)
+    def forget_manifest(self) -> None:
+        """Take the manifest away, so that it is fetched again."""
+        if self.package.manifest is not None:
+            self._target(self.package.manifest).unlink(missing_ok=True)
 
-    def _bring(self, root: Path, node: Node) -> None:
+    def _target(self, node: Node) -> Path:
+        return self.root.joinpath(*node.steps[1:])
+
+    def _bring(self, node: Node) -> Node:
         """Bring one file under its name, unless it is there and right."""
         stop_if(self.job.stop)
-        target = root.joinpath(*node.steps[1:])
-        parts = self.fetcher.part_files(root.parent, self.job, self.product, node.path)
+        target = self._target(node)
+        parts = self.fetcher.part_files(self.root.parent, self.job, self.product, node.path)
+        self.job.parts += parts
         if _is_right(target, node, self.job):
             PartFile.clear(parts)
         else:
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise disk_error(target.parent, error) from error
+            make_folders(self.root.parent, (self.root.name, *node.steps[1:-1]))
             with PartFile.resuming(parts[0], parts[1:]) as part:
                 self.fetcher.bring(
-                    self.job, self.product, part, self.on_progress, node=node, before=self.done
+                    self.job, self.product, part, self._advance, node=node, before=self.done
                 )
                 with self.fetcher.naming(self.job):
                     part.place(target, replace=True)
         self.done += target.stat().st_size
         self.job.bytes_done = self.done
-        self.on_progress(self.done, None)
+        self._advance(self.done, None)
+        return node
 
-    def _place(self, root: Path, package: _Package, size_bytes: int, verification: str) -> Held:
+    def _advance(self, done: int, _: int | None) -> None:
+        self.on_progress(done, self.total)
+
+    def _with_checksums(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """The files with the checksums that the fetched manifest gives them.
+
+        Raises:
+            ChecksumMismatchError: it cannot be read; the last time that only means that sizes have to do.
+        """
+        try:
+            listed = {file.path: file for file in manifest.load(FolderTree(self.root)).files}
+        except manifest.ManifestError as error:
+            if not self.is_last:
+                raise ChecksumMismatchError(
+                    self.product.name, "manifest", "readable", str(error)
+                ) from error
+            return tuple(nodes)
+        return tuple(
+            replace(node, algorithm=file.algorithm, checksum=file.checksum)
+            if (file := listed.get(node.path)) is not None
+            else node
+            for node in nodes
+        )
+
+    def _size(self, node: Node) -> int | None:
+        try:
+            return self._target(node).stat().st_size
+        except OSError:
+            return None
+
+    def _place(self, size_bytes: int, verification: str) -> Held:
         """Give the folder the first name that is free; one that has its name keeps it."""
-        own = self.job.claimed.path
-        if str(root) == own:
-            hidden = self.fetcher.possible_folders(self.product)[0] / parts_name(self.product)
-            shutil.rmtree(hidden, ignore_errors=True)
-            return Held(own, size_bytes, None, None, verification)
+        if self.job.gathering is None:
+            return Held(str(self.root), size_bytes, None, None, verification)
+        folder = self.fetcher.make_folder(self.product)
         for mark in marks(self.product):
-            target = root.parent / folder_name(self.product, package.folder, mark=mark)
+            target = folder / folder_name(self.product, self.package.folder, mark=mark)
             if os.path.lexists(target):
-                if str(target) == own:  # a worker that was thought dead has placed it just now
-                    raise TransferError(f"{own} appeared meanwhile: try again")
                 continue
             held = Held(str(target), size_bytes, None, None, verification)
             try:
                 with self.fetcher.database.write(durable=True) as connection:
                     queue.announce(connection, self.job.claimed, held)
                 with self.fetcher.naming(self.job):
-                    root.rename(target)
-                sync_folder(target.parent)
+                    self.root.rename(target)
+                sync_folder(folder)
             except NameTakenError:
                 continue
             except OSError as error:
                 raise disk_error(target, error) from error
             self.job.placed = held.path
             return held
-        raise NameTakenError(str(root.parent / folder_name(self.product, package.folder)))
+        raise NameTakenError(str(folder / folder_name(self.product, self.package.folder)))
 
 
 def _check_names(name: str, nodes: Iterable[Node]) -> None:
@@ -233,17 +291,6 @@ def _unsafe(name: str, node: Node) -> PackageError:
     return PackageError(f"{name}: its package holds a name that is not safe: {node.path[:200]!r}")
 
 
-def _with_checksums(root: Path, nodes: Iterable[Node]) -> list[Node]:
-    """The files with the checksums that the fetched manifest gives them; as they are if it cannot be read."""
-    listed: dict[str, manifest.Listed] = {}
-    with suppress(manifest.ManifestError):
-        listed = {file.path: file for file in manifest.load(manifest.FolderTree(root)).files}
-    return [
-        replace(node, algorithm=file.algorithm, checksum=file.checksum) if (file := listed.get(node.path)) else node
-        for node in nodes
-    ]  # fmt: skip
-
-
 def _verification(nodes: Sequence[Node], own: Node | None) -> str:
     """What all files could be checked by; nothing lists a checksum of the manifest itself."""
     others = [node for node in nodes if node != own]
@@ -259,17 +306,3 @@ def _is_right(path: Path, node: Node, job: Job) -> bool:
         return node.algorithm is None or hash_file(path, node.algorithm, job.stop) == node.checksum
     except OSError:  # what cannot be read is fetched again
         return False
-
-
-def _size(root: Path, node: Node) -> int | None:
-    try:
-        return root.joinpath(*node.steps[1:]).stat().st_size
-    except OSError:
-        return None
-
-
-def _make_durable(root: Path, nodes: Iterable[Node]) -> None:
-    """Bring the names of all folders to the disk; the files are there."""
-    folders = {root.joinpath(*node.steps[1:depth]) for node in nodes for depth in range(1, len(node.steps))}  # fmt: skip
-    for folder in (*sorted(folders, reverse=True), root.parent):
-        sync_folder(folder)

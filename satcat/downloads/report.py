@@ -27,12 +27,14 @@ class Outcome:
         error: why, in one line; None if it is done.
         file: what is here now, if it is done.
         wait: seconds until it is looked at again, if it is.
+        note: which files of the product are here, where that is not all.
     """
 
     status: str
     error: str | None = None
     file: Held | None = None
     wait: float | None = None
+    note: str | None = None
 
 
 @dataclass(slots=True)

@@ -260,7 +260,7 @@ class _Run:
             self.progress.started(item)
             file = self._fetch(job, product, item)
             self.claims.finish(job, file)
-            outcome = Outcome("done", file=file)
+            outcome = Outcome("done", file=file, note=job.note)
         except Exception as error:  # noqa: BLE001 - judged, and raised by the caller's thread if it ends the run
             if not self.claims.holds(job):  # given back already, for it did not stop in time
                 return

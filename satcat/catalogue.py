@@ -18,6 +18,8 @@ from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage, SearchResults
 
 if TYPE_CHECKING:
+    import geopandas
+    import pandas as pd
     from sqlalchemy import Connection
 
     from satcat.api.base import SatelliteAPI
@@ -77,6 +79,46 @@ class Catalogue:
         """Yield what `search` gives, with only a few products in memory."""
         with self.database.read() as connection:
             yield from select.iterate(connection, filters, **choice)
+
+    def export(self, path: str | Path, filters: SearchFilters, **how: Any) -> int:
+        """Write what `search` gives to a file, whole or not at all; returns how many; `how` as for `exports.export`.
+
+        The path's suffix says the format: .csv, .geojson, .parquet, .gpkg, .json, .ndjson or .geojsonl.
+        """
+        from satcat import exports
+
+        with self.database.read() as connection:
+            return exports.export(connection, filters, Path(path), **how)
+
+    def to_dataframe(
+        self,
+        filters: SearchFilters,
+        *,
+        columns: Sequence[str] | None = None,
+        **choice: Unpack[Choice],
+    ) -> pd.DataFrame:
+        """What `search` gives as a DataFrame of pandas (the extra `pandas`).
+
+        Args:
+            columns: of the table `products`; None: all but `pk` and `footprint`.
+        """
+        from satcat.exports import frames
+
+        with self.database.read() as connection:
+            return frames.to_dataframe(connection, filters, columns, **choice)
+
+    def to_geodataframe(
+        self,
+        filters: SearchFilters,
+        *,
+        columns: Sequence[str] | None = None,
+        **choice: Unpack[Choice],
+    ) -> geopandas.GeoDataFrame:
+        """As `to_dataframe`, with the footprints as `geometry`, EPSG:4326 (the extra `geopandas`)."""
+        from satcat.exports import frames
+
+        with self.database.read() as connection:
+            return frames.to_geodataframe(connection, filters, columns, **choice)
 
     def count(self, filters: SearchFilters, **choice: Unpack[Choice]) -> int:
         """How many products `search` gives."""

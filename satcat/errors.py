@@ -5,6 +5,7 @@
         TimeError, FootprintError, TileError
       CatalogueError                3  the catalogue is missing, of another schema version, or damaged
         CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError
+      MissingLibraryError (ImportError)  1  something optional needs a library that is not installed
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
         SourceUnavailableError*, NoTokenError, RateLimitedError*, MalformedResponseError*, StaleResponseError*
@@ -50,6 +51,20 @@ class FootprintError(FilterError):
 
 class TileError(FilterError):
     """A tile id that neither grid knows."""
+
+
+class MissingLibraryError(SatcatError, ImportError):
+    """Something optional needs a library that is not installed."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(what, library, extra)
+        self.what, self.library, self.extra = what, library, extra
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs {self.library}, which is not installed: "
+            f"run `pip install 'satcat-mirror[{self.extra}]'`"
+        )
 
 
 class CatalogueError(SatcatError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from satcat.downloads.report import Item, Outcome
     from satcat.sync.report import SyncProgress
 
+T = TypeVar("T")
+
 #: Outcomes of a download that leave the person without the file.
 FAILED = ("failed", "bad_at_source", "offline", "gone")
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 30.0
+_COUNTED = 1000  # products between two looks at the bar
 #: A bar of something whose length nobody knows: what it is, for how long, and what it has come to.
 _ENDLESS = "{desc} [{elapsed}{postfix}]"
 
@@ -39,6 +43,26 @@ def of_sync(*, quiet: bool) -> SyncProgress:
 
         return Silence()
     return SyncBar() if sys.stderr.isatty() else SyncLines()
+
+
+def counted(rows: Iterator[T], label: str, total: int | None, *, quiet: bool) -> Iterator[T]:
+    """Pass products on, and show how many there have been.
+
+    Args:
+        total: how many it is going to be; None if nobody knows.
+    """
+    watch = of_sync(quiet=quiet)
+    watch.begin(label, total)
+    try:
+        passed = 0
+        for row in rows:
+            yield row
+            passed += 1
+            if passed == _COUNTED:
+                watch.advance(passed)
+                passed = 0
+    finally:
+        watch.end()
 
 
 def _print(text: str) -> None:

@@ -35,6 +35,9 @@ _SETTINGS = {
 }
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _MISSING = re.compile(r"did not supply a value for binding (?:parameter )?:?(\w+)")
+#: What one statement may hold: bytes in a value, bytes in all. Nothing in a catalogue comes near either.
+_LONGEST = 100_000_000
+_MOST_MEMORY = 1 << 30
 _STEPS = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
@@ -54,7 +57,7 @@ class Rows:
             if self._deadline is not None:
                 self._connection.set_progress_handler(self._is_late, _STEPS)
             cursor = self._connection.execute(statement, given)
-        except (sqlite3.Error, ValueError, OverflowError) as error:
+        except (sqlite3.Error, MemoryError, ValueError, OverflowError) as error:
             self.close()
             raise self._named(error) from None
         if unused := given.unused:
@@ -85,7 +88,7 @@ class Rows:
         try:
             for row in cursor:  # noqa: UP028 - `yield from` would close the cursor, maybe after its connection
                 yield row
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             raise self._named(error) from None
         finally:
             self.close()
@@ -151,6 +154,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     """Take from the connection all that could change anything."""
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     connection.execute("PRAGMA query_only = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    connection.execute(f"PRAGMA hard_heap_limit = {_MOST_MEMORY}")  # of this process, for good
     register_functions(connection)
     heed_signals(connection)
     # A virtual table prepares its own writing statements when it is first used, which would be refused later.
@@ -180,6 +185,8 @@ def _authorise(action: int, first: str | None, second: str | None, *_: str | Non
 def _named(path: Path, error: Exception) -> SatcatError | KeyboardInterrupt:
     if is_interrupt(error):
         return KeyboardInterrupt()
+    if isinstance(error, MemoryError):
+        return FilterError("the SQL cannot be run: it needs more than 1 GiB of memory")
     if getattr(error, "sqlite_errorname", "") in _DAMAGED:
         return CatalogueDamagedError(str(path), str(error))
     if missing := _MISSING.search(str(error)):

@@ -65,6 +65,11 @@ def rows(
     connection: Connection, filters: SearchFilters, columns: Sequence[str], **choice: Unpack[Choice]
 ) -> Iterator[Row[Any]]:
     """Yield these columns of the products that match, as `iterate` does; nothing else is read."""
+    for name in columns:
+        if name not in products.c:
+            raise FilterError(
+                f"products has no column {name!r}; `satcat schema products` lists them"
+            )
     wanted = [products.c[name] for name in columns]
     statement = _ordered(sa.select(*wanted), connection, filters, choice)
     with where_errors(filters):

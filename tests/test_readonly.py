@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,37 @@ def test_a_statement_that_takes_too_long_is_broken_off(path: Path) -> None:
         for _ in readonly.query(path, endless.format("x"), seconds=0.05):
             pass
     assert list(readonly.query(path, "SELECT id FROM products", seconds=60)) == [("a",)]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "zeroblob(900000000)", "randomblob(900000000)", "hex(zeroblob(90000000))",
+        "replace(printf('%.*c', 30000, 'x'), 'x', printf('%.*c', 30000, 'y'))", ", ".join(["zeroblob(90000000)"] * 60),
+        "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 900) SELECT group_concat(hex(zeroblob(900000))) FROM n)",
+        "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 900) SELECT json_group_array(hex(zeroblob(900000))) FROM n)",
+    ],
+)  # fmt: skip
+def test_no_statement_takes_the_memory_of_the_machine(path: Path, expression: str) -> None:
+    """In a process of its own, for memory that was once taken is counted for ever."""
+    code = """
+import resource, sys
+from pathlib import Path
+from satcat import readonly
+from satcat.errors import FilterError
+try:
+    for row in readonly.query(Path(sys.argv[1]), "SELECT " + sys.argv[2]):
+        pass
+except FilterError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, path, expression], capture_output=True, text=True, check=True
+    )
+    said, mebibytes = ran.stdout.splitlines()
+    assert "too big" in said or "more than 1 GiB of memory" in said
+    assert int(mebibytes) < 1300
 
 
 def test_an_error_in_the_midst_of_the_rows_is_told(path: Path) -> None:

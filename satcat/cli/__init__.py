@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "Show that the mirror holds exactly what the source lists.",
     "query": "Pick products, offline.",
     "show": "Show all that is known of one product, offline.",
+    "export": "Write products to a file for QGIS, DuckDB or pandas, offline.",
     "sql": "Run one read-only SQL statement on the catalogue.",
     "schema": "Explain the catalogue's tables and columns.",
     "report": "Report what the mirror covers.",

@@ -1,0 +1,77 @@
+"""`satcat export`: products as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from satcat import exports
+from satcat.cli import options, wording
+from satcat.cli.frame import Settings
+from satcat.cli.frame import command as satcat_command
+from satcat.cli.mirrored import insist, tell
+from satcat.cli.output import chosen_columns
+from satcat.products import RESULT_COLUMNS
+
+if TYPE_CHECKING:
+    from satcat.choice import Choice
+    from satcat.filters import SearchFilters
+
+
+@satcat_command(
+    exits=(3, 6),
+    example="""
+    satcat export summer.gpkg --tile 30TWM --cloud 20 --start 2024-06-01 --end 2024-08-31
+    satcat export all.parquet
+    satcat export clear.csv --best cloud --per tile,month --columns tile_id,name,footprint
+    """,
+)
+@click.argument("out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(exports.FORMATS),
+    help="Instead of what the suffix of FILE says.",
+)
+@click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
+@options.filters
+@options.selection
+@options.strict
+@click.pass_obj  # fmt: skip
+def command(
+    settings: Settings,
+    /,
+    *,
+    out: Path,
+    form: str | None,
+    columns: str | None,
+    filters: SearchFilters,
+    choice: Choice,
+    strict: bool,
+) -> None:
+    """Write products to a file for QGIS, DuckDB or pandas, offline.
+
+    The suffix says the format: .csv, .geojson, .parquet (GeoParquet), .gpkg (GeoPackage), .json, .ndjson, .geojsonl. The
+    file appears, or replaces an older one, whole or not at all. Footprints are geometries in it; in CSV and JSON they
+    are WKT, if --columns asks for them.
+    """
+    form = form or exports.format_of(out)
+    names = chosen_columns(columns, [*RESULT_COLUMNS, "footprint"]) if columns else None
+    with settings.open() as catalogue:
+        survey = catalogue.survey(filters)
+        tell(settings, survey)
+        total = catalogue.count(filters, **choice)
+
+        def watch(rows: Iterator[Any]) -> Iterator[Any]:
+            from satcat import progress
+
+            return progress.counted(rows, f"writing {out.name}", total, quiet=settings.quiet)
+
+        written = catalogue.export(out, filters, form=form, columns=names, watch=watch, **choice)
+    settings.say(
+        f"{wording.count(written, 'product')} in {out}, {wording.size(out.stat().st_size)}"
+    )
+    insist(survey, strict=strict)

@@ -23,6 +23,7 @@ from satcat.select import stem
 _FOLDERS = (".safe", ".sen3")
 #: What lies in a folder of downloads, and not beside a product's own files.
 _PACKAGES = (*_FOLDERS, ".zip", ".tar", ".tgz", ".gz", ".part")
+_TELLING = (".zip", ".tar", "")
 _REPORT = re.compile(r"(.+)\.SAFE-report-.*\.pdf", re.IGNORECASE)
 _PRODUCT_URI = re.compile(rb"<PRODUCT_URI>\s*([\w.-]{8,200})\s*</PRODUCT_URI>")
 _METADATA = re.compile(r"MTD_\w+\.xml", re.IGNORECASE)
@@ -84,7 +85,10 @@ def walk(roots: Iterable[Path]) -> Iterator[Found]:
 def inner_name(found: Found) -> str | None:
     """The product's name as it itself tells, whatever the file or folder is called; None if it does not."""
     with suppress(OSError, ManifestError):
-        name = _folders_word(found.path) if found.is_folder else _archives_word(found.path)
+        if found.is_folder:
+            name = _folders_word(found.path)
+        else:  # opening every other file would take long
+            name = _archives_word(found.path) if found.path.suffix.lower() in _TELLING else None
         return stem(name) if name else None
     return None
 

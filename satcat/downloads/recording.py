@@ -76,11 +76,13 @@ def ask_again(connection: Connection, product_id: str, path: Path, why: str) -> 
     """
     this = downloads.c.product_id == product_id
     row = connection.execute(sa.select(downloads).where(this)).first()
-    if row is not None and row.status == "done" and _is_same(row.path, path):
+    if row is not None and row.include is not None and not _is_same(row.path, path):
+        return False
+    if row is not None and row.status == "done":
+        if is_elsewhere(row, path):
+            return False
         connection.execute(sa.update(downloads).where(this).values(**requeued(why)))
         return True
-    if row is not None and row.include is not None:
-        return False
     marked = marks.mark(connection, [product_id])
     return bool(marked.new or marked.requeued)
 

@@ -11,8 +11,9 @@ from itertools import islice
 from typing import TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, FromClause, Table
+from sqlalchemy import ColumnElement, Connection, Table
 
+from satcat.conditions import each
 from satcat.models import deleted_products, downloads, products
 from satcat.select import MIN_PREFIX, stem
 
@@ -109,14 +110,15 @@ def _joined(
     found: _Ids = {}
     if not texts:
         return found
-    given: FromClause = (
-        sa.values(sa.column("word", sa.Text), sa.column("text", sa.Text))
-        .data(list(texts.items()))
-        .cte("given")
-    )
-    matches = sa.select(given.c.word, _id(table)).join_from(given, table, fits(given.c.text))
-    for word, id in connection.execute(matches.order_by(given.c.word, _id(table))):
-        found.setdefault(word, []).append(id)
+    words: dict[str, list[str]] = {}
+    for word, text in texts.items():
+        words.setdefault(text, []).append(word)
+    given = each(words).subquery("given")
+    (text_,) = given.c
+    matches = sa.select(text_, _id(table)).join_from(given, table, fits(text_))
+    for text, id in connection.execute(matches.order_by(text_, _id(table))):
+        for word in words[text]:
+            found.setdefault(word, []).append(id)
     return found
 
 

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from satcat.downloads import adopt, finding, recording
 from satcat.downloads.adopt import AdoptOptions, AdoptReport
 from satcat.downloads.examine import State
 from satcat.models import deleted_products, downloads, products
-from satcat.sandbox import packages
+from satcat.sandbox import Sandbox, packages
 from tests.downloads.archives import NOTHING, S1, S2, S3, S5P, Archive, flip, kill_after
 
 
@@ -436,6 +436,30 @@ def test_damaged_products_can_be_queued(archive: Archive) -> None:
     assert (report.queued, report.states[State.CORRUPT]) == (2, 3)
     statuses = [archive.row(r).status for r in (fresh, done, elsewhere, right)]
     assert statuses == ["queued", "queued", "done", "done"]
+
+
+def test_a_product_whose_only_right_file_has_gone_is_queued_by_its_damaged_copy(
+    archive: Archive,
+) -> None:
+    record = archive.product()
+    path = archive.put(record)
+    archive.adopt()
+    flip(path.rename(path.with_name("copy.zip")))
+    assert archive.one(queue=True).state is State.CORRUPT
+    assert archive.row(record).status == "queued"
+
+
+def test_what_was_adopted_is_not_downloaded(
+    archive: Archive, publish: Callable[..., list[str]], run: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    ids = publish(4)
+    for number, product_id in enumerate(ids[:3]):
+        record = sandbox.catalogue.products[product_id]
+        (archive.unpack if number else archive.put)(record)
+    assert archive.adopt()[1].states == {State.RIGHT: 3}
+    assert run().done == 1
+    fetched = [line.path for line in sandbox.log if "$value" in line.path]
+    assert len(fetched) == 1 and ids[3] in fetched[0]
 
 
 def hashed(archive: Archive, **options: Any) -> int:

@@ -269,7 +269,7 @@ class Fetcher:
         folder = self.make_folder(brought.product)
         for mark in marks(brought.product):
             target = folder / final_name(brought.product, brought.filename, part.head, mark=mark)
-            ours = str(target) == job.claimed.path
+            ours = str(target) == job.claimed.path and _is_known(job)
             if os.path.lexists(target) and not ours:
                 continue
             file = Held(
@@ -289,6 +289,11 @@ class Fetcher:
             job.placed = file.path
             return file
         raise NameTakenError(str(folder / final_name(brought.product, brought.filename, part.head)))
+
+
+def _is_known(job: Job) -> bool:
+    """Whether the file at the row's path was put there by this download: seen there once, or just what was announced."""
+    return job.claimed.verified_at is not None or _is_as_stored(job.claimed, job.stop)
 
 
 def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:

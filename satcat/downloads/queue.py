@@ -33,7 +33,10 @@ _ANEW = sa.case((downloads.c.attempts >= MOST_ATTEMPTS, 0), else_=downloads.c.at
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A row that a worker holds, and what the row knew of its file when it was claimed."""
+    """A row that a worker holds, and what the row knew of its file when it was claimed.
+
+    `verified_at` None: the file at `path` was announced, but never seen there.
+    """
 
     product_id: str
     claim: int
@@ -45,6 +48,7 @@ class Claimed:
     checksum_algorithm: str | None
     checksum: str | None
     verification: str
+    verified_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,8 @@ def announce(connection: Connection, claimed: Claimed, file: Held) -> None:
     )
     if connection.scalar(taken.limit(1)) is not None:
         raise NameTakenError(file.path)
-    _must_write(connection, claimed, _columns(file))
+    known = sa.case((downloads.c.path == file.path, downloads.c.verified_at), else_=None)
+    _must_write(connection, claimed, {**_columns(file), "verified_at": known})
 
 
 def confirm(connection: Connection, claimed: Claimed) -> None:

@@ -159,26 +159,22 @@ class People:
 
     def edit(self) -> None:
         one = self.chance.choice(self.ids)
-        match self.chance.randrange(7):
-            case 0 | 1:
+        match self.chance.randrange(8):
+            case 0:
                 self._do(
                     "INSERT INTO downloads (product_id) VALUES (?) ON CONFLICT DO NOTHING", one
                 )
+            case 1:
+                self._do("UPDATE downloads SET status = 'cancelled' WHERE product_id = ?", one)
             case 2:
-                self._do(
-                    "UPDATE downloads SET status = 'cancelled' WHERE product_id = ?",
-                    one,
-                    undoes=True,
-                )
+                self._do("DELETE FROM downloads WHERE product_id = ?", one)
             case 3:
-                self._do("DELETE FROM downloads WHERE product_id = ?", one, undoes=True)
-            case 4 | 5:
-                self._do(
-                    "UPDATE downloads SET status = 'queued' WHERE product_id = ?", one, undoes=True
-                )
-            case _:
                 level = self.chance.randrange(10)
                 self._do(f"UPDATE downloads SET priority = {level} WHERE product_id = ?", one)
+            case _:
+                self._do(
+                    "UPDATE downloads SET status = 'queued' WHERE product_id = ?", one, lose=True
+                )
 
     def want_all(self) -> None:
         """Ask for everything that is not done, with no more waiting."""
@@ -195,19 +191,23 @@ class People:
             f"WHERE status IN ({which}) OR (status = 'queued' AND not_before IS NOT NULL) AND ? <> ''", "all",
         )  # fmt: skip
 
-    def _do(self, statement: str, one: str, *, undoes: bool = False) -> None:
+    def _do(self, statement: str, one: str, *, lose: bool = False) -> None:
+        """Run a statement about one product; `lose`: its file, if it is done, is removed first."""
+        done = "SELECT path FROM downloads WHERE product_id = ? AND status = 'done'"
         with closing(sqlite3.connect(self.path, timeout=0.2, isolation_level=None)) as plain:
             try:
                 plain.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError:  # a stopped worker holds the catalogue
                 return
-            done = "SELECT count(*) FROM downloads WHERE product_id = ? AND status = 'done'"
-            was_done = plain.execute(done, [one]).fetchone()[0]
+            before = plain.execute(done, [one]).fetchone()
             plain.execute(statement, [one])
+            after = plain.execute(done, [one]).fetchone()
+            if lose and before:
+                Path(before[0]).unlink()
             plain.execute("COMMIT")
-            self.undone[one] += was_done if undoes else 0
-            self.forgotten |= {one} if statement.startswith("DELETE") else set()
-            self.edits += 1
+        self.edits += 1
+        self.undone[one] += before is not None and after is None
+        self.forgotten |= {one} if statement.startswith("DELETE") else set()
 
 
 class Soak:
@@ -319,7 +319,7 @@ class Soak:
         orders = Orders(
             self.orders.folder, self.orders.out, self.orders.urls, number=len(self.workers),
             threads=self.chance.randint(1, 4), follow=armed and self.chance.random() < 0.7, lease=LEASE,
-            trap=self._trap() if armed and self.chance.random() < 0.7 else None,
+            trap=self._trap() if armed and self.chance.random() < 0.5 else None,
         )  # fmt: skip
         worker = Worker(orders, begin(orders))
         self.workers.append(worker)
@@ -327,7 +327,7 @@ class Soak:
 
     def _trap(self) -> Trap:
         return Trap(
-            self.chance.choice(POINTS), self.chance.randint(1, 8), self.chance.random() < 0.5,
+            self.chance.choice(POINTS), self.chance.randint(1, 20), self.chance.random() < 0.5,
             self.chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP]),
         )  # fmt: skip
 
@@ -339,7 +339,7 @@ class Soak:
 
     def _worsen(self) -> None:
         chance, settings = self.chance, self.sandbox.settings
-        if chance.random() < 0.15:
+        for _ in range(chance.choice([0, 0, 1, 2])):
             self.people.edit()
         if chance.random() < 0.05:
             self.people.end_waiting()
@@ -349,9 +349,9 @@ class Soak:
             self.sandbox.faults.next(kind, match=self._victim(kind), **options)
         if chance.random() < 0.05:
             settings.ranges = chance.choice(_RANGES)
-            settings.rate = chance.choice([None, 500_000, 2_000_000])
+            settings.rate = chance.choice([None, 300_000, 600_000])
             settings.chunked, settings.etags = chance.random() < 0.2, chance.random() < 0.7
-            settings.token_seconds = chance.choice([2, 31, 600])
+            settings.token_seconds = chance.choice([8, 40, 600])
         if chance.random() < 0.02 and time.monotonic() > self.expired + 3:
             # twice in a row it would be a refusal of the account
             self.sandbox.faults.next("expired", match="$value")

@@ -68,7 +68,7 @@ def mixed(
     ("kills", "number", "seed"),
     [
         pytest.param(30, 12, 1, id="short"),
-        pytest.param(500, 40, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
+        pytest.param(500, 80, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )
 def test_whoever_is_killed_or_stopped_whatever_the_source_does_every_file_is_right(

@@ -157,6 +157,22 @@ def test_somebody_elses_file_is_never_overwritten(
     assert Path(row(one).path).name == f"{plain.stem}_{one[:8]}.zip"
 
 
+def test_somebodys_file_where_one_was_only_announced_is_not_overwritten(
+    publish: Publish, run: Run, row: Look, out: Path, database: Database
+) -> None:
+    (one,) = publish()
+    out.mkdir()
+    plain = out / held(database, one).name.replace(".SAFE", ".zip")
+    plain.write_bytes(b"precious")  # after a worker announced its own, and was killed
+    change(
+        database, one, path=str(plain), checksum_algorithm="blake3", checksum="0" * 64, size_bytes=8
+    )
+    assert run().done == 1
+    assert plain.read_bytes() == b"precious"
+    assert Path(row(one).path).name == f"{plain.stem}_{one[:8]}.zip"
+    assert row(one).verified_at is not None
+
+
 def test_a_right_file_that_is_there_is_not_fetched_again(
     publish: Publish, run: Run, row: Look, database: Database, sandbox: Sandbox
 ) -> None:

@@ -106,7 +106,8 @@ def each(values: Iterable[Any]) -> sa.Select[Any]:
 
 def is_one_of(column: ColumnElement[Any], values: Iterable[Any]) -> Condition:
     """As `in_`, for any number of values."""
-    return column.in_(each(values))
+    listed = list(values)
+    return column == listed[0] if len(listed) == 1 else column.in_(each(listed))
 
 
 def as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:

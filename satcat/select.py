@@ -55,10 +55,8 @@ def iterate(
     connection: Connection, filters: SearchFilters, **choice: Unpack[Choice]
 ) -> Iterator[SatelliteImage]:
     """Yield the products that match, a few in memory at a time; `choice` as for `select_products`."""
-    statement = select_products(connection, filters, **choice)
-    with where_errors(filters):
-        for row in connection.execute(statement, execution_options={"yield_per": _BATCH}):
-            yield image(row)
+    for row in rows(connection, filters, _IMAGE_FIELDS, **choice):
+        yield SatelliteImage(**dict(zip(_IMAGE_FIELDS, row, strict=True)))
 
 
 def rows(

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -120,7 +121,7 @@ def _by_index(
     sure: list[Keys] = [np.empty(0, np.int64)]
     met: list[Keys] = [np.empty(0, np.int64)]
     for page in rows.partitions(_BATCH):
-        table = np.array(page, dtype=np.float64)
+        table = np.fromiter(chain.from_iterable(page), np.float64).reshape(-1, 5)
         held = area.holds(table[:, 1:])
         sure.append(table[held, 0].astype(np.int64))
         met.append(table[~held, 0].astype(np.int64))

@@ -184,14 +184,19 @@ def _beside(collection: str, tile_id: str | None, start: datetime) -> Condition:
     return sa.and_(c.collection == collection, *near, *tiled)
 
 
-def _newest_version() -> list[ColumnElement[Any]]:
-    c = products.c
+def _version() -> ColumnElement[Any]:
+    """What the name says of the version; NULL for a test product's, so that it comes last."""
     named = [
         (_looks_like(g.pattern), sa.func.nullif(_parts(g.version), _TEST_BASELINE.replace(".", "")))
         for g in scenes.GRAMMARS if g.version
     ]  # fmt: skip
+    return sa.case(*named)
+
+
+def _newest_version() -> list[ColumnElement[Any]]:
+    c = products.c
     return [
-        sa.case(*named).desc().nulls_last(),
+        _version().desc().nulls_last(),
         sa.case((c.processing_baseline == _TEST_BASELINE, 1), else_=0),
         sa.cast(c.processing_baseline, sa.Double()).desc().nulls_last(),
         c.processing_baseline.desc().nulls_last(),

@@ -47,19 +47,20 @@ class Area:
             cells[cell] = (min(w, west), min(s, south), max(e, east), max(n, north))
         return list(cells.values())
 
-    def holds(self, boxes: Numbers) -> Flags:
-        """Which boxes (rows of west, south, east, north) lie in the area whole, so that what they hold touches it.
+    def sort_out(self, boxes: Numbers) -> tuple[Flags, Flags]:
+        """Of footprints in these boxes (rows of west, south, east, north): which surely touch the area, and which may.
 
-        One without width or height does not count.
+        Where a box lies in the area whole, so does what it holds. One without width or height is never sure.
         """
         west, south, east, north = boxes.T
-        wide: Flags = (west < east) & (south < north)
+        shapes = shapely.box(west, south, east, north)
+        may: Flags = shapely.intersects(self.geometry, shapes)
+        sure = np.zeros(len(boxes), dtype=bool)
         if shapely.get_dimensions(self.geometry) == 2:
-            wide[wide] = shapely.contains_properly(
-                self.geometry, shapely.box(west[wide], south[wide], east[wide], north[wide])
-            )
-            return wide
-        return np.zeros(len(boxes), dtype=bool)
+            sure = (west < east) & (south < north)
+            sure[sure] = shapely.contains_properly(self.geometry, shapes[sure])
+        flat = (west >= east) | (south >= north)
+        return sure, (may | flat) & ~sure
 
     def touches(self, stored: Sequence[bytes]) -> Flags:
         """Which footprints (WKB) share a point with the area."""

@@ -33,6 +33,9 @@ _NEVER = 1e7  # days before and after it
 _ROUNDING = 1 / 86_400  # a second, in days
 _BATCH = 10_000  # footprints in memory at once
 
+# What lies in one area lies on pages all over the file, and is read twice: 256 MB, if there is as much to read.
+_LARGE_CACHE = "PRAGMA cache_size = -262144"
+
 # Boxes first, by CROSS JOIN: with the R*Tree first SQLite would look up the times alone, and test every box on them.
 _ENTRIES = """
     SELECT abs(entry.pk), entry.west, entry.south, entry.east, entry.north
@@ -103,6 +106,7 @@ def _touching(
     ready = Area(area)
     if few:
         return _tested(connection, found, ready.touches)
+    connection.exec_driver_sql(_LARGE_CACHE).close()
     sure, open_ = _by_index(connection, ready, interval)
     if not open_:
         return sure
@@ -122,9 +126,9 @@ def _by_index(
     met: list[Keys] = [np.empty(0, np.int64)]
     for page in rows.partitions(_BATCH):
         table = np.fromiter(chain.from_iterable(page), np.float64).reshape(-1, 5)
-        held = area.holds(table[:, 1:])
-        sure.append(table[held, 0].astype(np.int64))
-        met.append(table[~held, 0].astype(np.int64))
+        surely, maybe = area.sort_out(table[:, 1:])
+        sure.append(table[surely, 0].astype(np.int64))
+        met.append(table[maybe, 0].astype(np.int64))
     inside = np.unique(np.concatenate(sure))
     return inside.tolist(), np.setdiff1d(np.concatenate(met), inside).tolist()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from satcat import SatelliteImageDownloader, SearchFilters
-from satcat.errors import CredentialsError, ProductGoneError, SatcatError
+from satcat.errors import CredentialsError, ProductGoneError, SatcatError, TransferStoppedError
 from satcat.products import SatelliteImage, SearchResults
 
 Make = Callable[..., SatelliteImage]
@@ -28,9 +29,20 @@ class Source:
 
     bulk_search = search
 
-    def download(self, image_id: str, outname: str | Path, verbose: int = 0) -> Path:
+    def download(
+        self,
+        image_id: str,
+        outname: str | Path,
+        verbose: int = 0,
+        *,
+        stop: threading.Event | None = None,
+    ) -> Path:
         if image_id in self.errors:
             raise self.errors[image_id]
+        if image_id == "slow":
+            assert stop is not None
+            assert stop.wait(60)
+            raise TransferStoppedError
         Path(outname).write_text(image_id)
         return Path(outname)
 
@@ -66,10 +78,28 @@ def test_one_that_fails_is_none_and_the_rest_goes_on(
 def test_refused_credentials_end_it_for_no_other_product_could_be_fetched(
     tmp_path: Path, make_product: Make
 ) -> None:
-    source = Source([make_product(id="a"), make_product(id="b")], {"a": CredentialsError("no")})
-    with pytest.raises(CredentialsError):
-        SatelliteImageDownloader(source).bulk_download(source.images, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    ids = ["a", *("slow" for _ in range(3)), *map(str, range(100))]
+    images = {f"{number}": make_product(id=id) for number, id in enumerate(ids)}
+    source = Source(images.values(), {"a": CredentialsError("no")})
+    with pytest.raises(CredentialsError):  # those that are under way are told to stop
+        SatelliteImageDownloader(source).bulk_download(images, tmp_path)
+    assert len(list(tmp_path.iterdir())) < 100
+
+
+def test_four_are_fetched_at_a_time_and_paths_keep_their_order(
+    tmp_path: Path, make_product: Make
+) -> None:
+    together = threading.Barrier(4, timeout=60)
+
+    class Meeting(Source):
+        def download(self, image_id: str, outname: str | Path, *_: object, **__: object) -> Path:
+            together.wait()  # goes on only once four are here
+            return super().download(image_id, outname)
+
+    images = {str(number): make_product(id=str(number)) for number in range(12)}
+    source = Meeting(images.values(), {})
+    paths = SatelliteImageDownloader(source).bulk_download(images, tmp_path)
+    assert [path.read_text() for path in paths if path] == list(images)
 
 
 def test_one_product_goes_to_exactly_the_name_given(tmp_path: Path, make_product: Make) -> None:

@@ -61,7 +61,9 @@ def test_plans_and_table_definitions_can_be_asked_for(path: Path) -> None:
      "VACUUM", "VACUUM INTO '{folder}/x.db'", "PRAGMA user_version = 3", "PRAGMA query_only = OFF", "PRAGMA journal_mode = DELETE",
      "PRAGMA writable_schema = ON", "UPDATE sqlite_master SET sql = ''", "BEGIN", "COMMIT", "SAVEPOINT s", "REINDEX", "ANALYZE",
      "SELECT load_extension('x')", "SELECT 1; SELECT 2", "SELECT 1; DELETE FROM products", "EXPLAIN DELETE FROM products",
-     "WITH a AS (SELECT 1) DELETE FROM products", "DELETE FROM products RETURNING id", "INSERT INTO my_rtree VALUES (2, 2, 3)",
+     "WITH a AS (SELECT 1) DELETE FROM products", "WITH a(x) AS (SELECT 1) INSERT INTO mine SELECT x FROM a", "REPLACE INTO mine VALUES (1)",
+     "PRAGMA hard_heap_limit = 0", "PRAGMA temp_store_directory = '/'", "PRAGMA trusted_schema = ON", "CREATE VIRTUAL TABLE v USING rtree(a, b, c)",
+     "SELECT * FROM pragma_journal_mode('delete')", "SELECT writefile('{folder}/x.db', 'x')", "DELETE FROM products RETURNING id", "INSERT INTO my_rtree VALUES (2, 2, 3)",
      "", "-- nothing", "SELEC", "SELECT * FROM nope", "SELECT ?", "SELECT \0"],
 )  # fmt: skip
 def test_whatever_does_more_than_read_is_refused_in_one_line(path: Path, statement: str) -> None:

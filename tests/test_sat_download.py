@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from satcat import COLLECTIONS, ODataAPI, SatelliteImageDownloader, SearchFilters
+from satcat import COLLECTIONS, ODataAPI, SatelliteImage, SatelliteImageDownloader, SearchFilters
+from satcat.api import odata_parse
 from satcat.sandbox import Sandbox
 
 IMPORTS = "from satcat import COLLECTIONS, ODataAPI, SatelliteImage, SatelliteImageDownloader, SearchFilters, SearchResults\n"
@@ -159,6 +160,69 @@ assert filters.end_date == before
 """
     )
     assert len(variables["results"]) == 25 * len(days)
+
+
+def test_many_files_come_with_one_login(
+    here: Callable[[str], dict[str, Any]], source: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It logged in for each product, until the service closed the account."""
+    source.log.clear()
+    variables = here(MONTH + 'paths = downloader.bulk_download(results, "images")')
+    paths, results = variables["paths"], variables["results"]
+    assert len(paths) > 4
+    assert [path.stem for path in paths] == [
+        i.filename.removesuffix(".SAFE") for i in results.values()
+    ]
+    assert len(source.log.matching("/token")) == 1
+    assert source.log.peak("$value") <= 4
+    assert sorted(capfd.readouterr().err.splitlines()) == sorted(
+        f"{path}: {path.stat().st_size:,} bytes, verification: checksum" for path in paths
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "collection", "date", "tile"),
+    [
+        (  # it took the cycle for the tile
+            "S3B_OL_1_EFR____20240601T101112_20240601T101412_20240602T120000_0179_031_257_2160_PS2_O_NT_003.SEN3",
+            "SENTINEL-3", "20240601", None,
+        ),
+        (  # it took the day of processing for that of sensing
+            "S3A_SR_2_LAN_LI_20240101T000707_20240101T002509_20240127T054855_1081_107_216______PS1_O_NT_005.SEN3",
+            "SENTINEL-3", "20240101", None,
+        ),
+        (  # it took PRD for the date and the time of processing for the tile
+            "S2A_OPER_PRD_MSIL1C_PDMC_20160521T105553_R051_V20160520T081010_20160520T081010.SAFE",
+            "SENTINEL-2", "20160520", None,
+        ),
+        ("S1A_IW_GRDH_1SDV_20240601T060000_20240601T060025_054126_069510_ABCD.SAFE", "SENTINEL-1", "20240601", None),
+        ("S2B_MSIL2A_20240604T105619_N0510_R094_T30TWM_20240604T125003.SAFE", "SENTINEL-2", "20240604", "30TWM"),
+    ],
+)  # fmt: skip
+def test_what_names_say_is_read_right(
+    name: str, collection: str, date: str, tile: str | None
+) -> None:
+    sensed = f"{date[:4]}-{date[4:6]}-{date[6:]}T08:10:10.000Z"
+    record = {
+        "Id": "6e6f0e3a-0000-4000-8000-000000000001",
+        "Name": name,
+        "ContentDate": {"Start": sensed, "End": sensed},
+    }
+    image = odata_parse.product(record, collection).row
+    assert isinstance(image, SatelliteImage)
+    assert (image.date, image.tile) == (date, tile)
+    assert image.identifier == f"Sentinel-{name[1]}{name[2]}"
+    assert image.uuid == f"{date}_{name[:3]}"
+    assert image.filename == name
+
+
+def test_every_name_that_scripts_import_comes_from_satcat(
+    here: Callable[[str], dict[str, Any]],
+) -> None:
+    here(
+        IMPORTS
+        + "from satcat.api.odata import ODataAPI\nfrom satcat import SatelliteAPI\napi = ODataAPI()\nassert isinstance(api, SatelliteAPI)"
+    )
 
 
 def test_nothing_is_asked_of_the_network_before_it_is_needed(

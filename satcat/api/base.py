@@ -6,6 +6,7 @@ listed (`position`), so that whoever stores pages can go on from there after any
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -231,8 +232,20 @@ class SatelliteAPI(ABC):
         return self.search(filters)
 
     @abstractmethod
-    def download(self, image_id: str, outname: str | Path, verbose: int = 0) -> Path:
-        """Fetch one product to exactly `outname`, resuming, retrying and verifying; returns its path."""
+    def download(
+        self,
+        image_id: str,
+        outname: str | Path,
+        verbose: int = 0,
+        *,
+        stop: threading.Event | None = None,
+    ) -> Path:
+        """Fetch one product to exactly `outname`, resuming, retrying and verifying; returns its path.
+
+        Args:
+            verbose: above 0, say on stderr that the file is there.
+            stop: once it is set, the transfer ends with TransferStoppedError; another one goes on from there.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -35,6 +37,7 @@ from satcat.errors import (
 )
 from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage, SearchResults
+from satcat.terminal import printable
 from satcat.times import Interval
 
 logger = logging.getLogger("satcat")
@@ -223,7 +226,14 @@ class ODataAPI(SatelliteAPI):
         ordered.sort(key=lambda product: product.sensing_start, reverse=True)
         return {product.id: product for product in ordered}
 
-    def download(self, image_id: str, outname: str | Path, verbose: int = 0) -> Path:
+    def download(
+        self,
+        image_id: str,
+        outname: str | Path,
+        verbose: int = 0,
+        *,
+        stop: threading.Event | None = None,
+    ) -> Path:
         """Fetch one product to exactly `outname`, resuming, retrying and verifying; returns its path.
 
         Raises:
@@ -234,9 +244,10 @@ class ODataAPI(SatelliteAPI):
         product = self._get(image_id, "")
         if not isinstance(product, SatelliteImage):
             raise ProductGoneError(f"{image_id}: {self._where} has no such product")
-        done = fetch(self, product, Path(outname))
+        done = fetch(self, product, Path(outname), stop=stop)
         if verbose:
-            logger.info("%s: %d bytes, %s", done.path, done.size_bytes, done.verification)
+            said = f"{done.path}: {done.size_bytes:,} bytes, verification: {done.verification}"
+            sys.stderr.write(printable(said) + "\n")
         return done.path
 
     def _package(self, product: SatelliteImage) -> str:

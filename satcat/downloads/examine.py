@@ -167,8 +167,14 @@ class Examiner:
         if checked.files == 0:
             raise ManifestError("its manifest lists none of these files")
         if checked.right:
-            verification = "size_only" if checked.unhashed else "manifest"
-            return Verdict(State.RIGHT, "", checked.bytes, verification)
+            by_size = f"{checked.unhashed} of {checked.files} files by their size alone"
+            if (
+                checked.unhashed == checked.files
+            ):  # the manifest has no checksums, or none were asked for
+                return Verdict(State.RIGHT, "", checked.bytes, "size_only")
+            return Verdict(
+                State.RIGHT, by_size if checked.unhashed else "", checked.bytes, "manifest"
+            )
         state = State.CORRUPT if checked.wrong else State.PARTIAL
         return Verdict(state, trouble(checked), checked.bytes)
 

@@ -164,13 +164,9 @@ def _change(about: os.stat_result) -> float:
 
 
 def _is_weaker(verdict: Verdict, row: Row[Any]) -> bool:
-    """Tell whether a look was less thorough than the one that is recorded."""
-    return (
-        row.include is None
-        and row.verification in THOROUGH
-        and not verdict.is_thorough
-        and verdict.size_bytes == row.size_bytes
-    )
+    """Tell whether a look was less thorough than the one that is recorded, which still holds."""
+    thorough = row.include is None and row.verification in THOROUGH
+    return thorough and not verdict.is_thorough and _is_as_it_was(row)
 
 
 def _is_same(one: str | None, other: Path) -> bool:

@@ -107,6 +107,14 @@ def test_names_are_read_however_a_thing_was_renamed(archive: Archive) -> None:
     assert report.states == {State.RIGHT: 6}
 
 
+def test_a_renamed_sentinel_1_folder_is_known_by_its_report(archive: Archive) -> None:
+    record = archive.product(S1)
+    folder = archive.unpack(record, "renamed")
+    assert archive.one().state is State.UNKNOWN
+    (folder / f"{record.name}-report-20240601T000000.pdf").touch()
+    assert (archive.one().state, archive.row(record).path) == (State.RIGHT, str(folder))
+
+
 def test_a_mark_of_another_id_makes_it_no_product_of_that_name(archive: Archive) -> None:
     record = archive.product(S5P)
     archive.put(record, f"{record.name.removesuffix('.nc')}_00000000.nc")
@@ -240,6 +248,18 @@ def test_a_folder_without_a_manifest_is_never_taken_for_whole(archive: Archive) 
     assert (archive.one().state, archive.row(record)) == (State.UNVERIFIED, None)
 
 
+def test_a_listed_file_without_a_checksum_is_told(archive: Archive) -> None:
+    record = archive.product(S3)
+    path = archive.unpack(record) / "xfdumanifest.xml"
+    left, _, right = path.read_text().partition("<checksum")
+    path.write_text(left + right.partition("</checksum>")[2])
+    assert (archive.one().verification, archive.one(rehash=True).detail) == (
+        "manifest", "1 of 3 files by their size alone",
+    )  # fmt: skip
+    path.write_text(path.read_text().replace("MD5", "CRC-17"))
+    assert archive.one(rehash=True).verification == "size_only"
+
+
 @pytest.mark.parametrize(
     "manifest",
     [
@@ -351,6 +371,9 @@ def test_a_dry_run_records_nothing_and_a_quick_one_says_what_it_knows(archive: A
     assert archive.row(record).verification == "checksum"
     archive.adopt(quick=True, rehash=True)
     assert archive.row(record).verification == "checksum"
+    flip(archive.folder / packages.delivered_name(record))
+    archive.adopt(quick=True)
+    assert archive.row(record).verification == "size_only"
 
 
 def test_rows_in_every_state_are_taken_over_but_for_those_that_a_worker_has(

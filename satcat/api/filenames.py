@@ -92,6 +92,11 @@ def kind(head: bytes) -> str | None:
     return None
 
 
+def is_package(product: SatelliteImage) -> bool:
+    """Tell whether a product is a folder of files by its name, and so arrives as a zip."""
+    return product.name.lower().endswith(_FOLDERS)
+
+
 def is_message(product: SatelliteImage, head: bytes) -> bool:
     """Tell whether a body is a web page or an error message instead of a product: what starts as HTML, JSON or XML.
 

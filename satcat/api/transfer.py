@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from satcat.api.base import Answer, Node, SatelliteAPI
-from satcat.api.filenames import is_message, is_message_for, kind
+from satcat.api.filenames import is_message, is_message_for, is_package, kind
 from satcat.api.hashing import CHUNK, hash_file, stop_if
 from satcat.api.partfile import PartFile
 from satcat.api.patience import PATIENT, Patience, outwaiting
@@ -346,6 +346,8 @@ class _Transfer:
         found = kind(self.part.head)
         if (self.part.size == 0 and self.node is None) or self._is_message(product, self.part.head):
             raise ChecksumMismatchError(name, "content", "a product", found or "empty")
+        if self.node is None and size is None and is_package(product) and found != "zip":
+            raise ChecksumMismatchError(name, "content", "a zip", found or "something else")
         if found == "zip" and self.node is None and zip_is_whole(self.part.path, name, self.stop):
             return "structure"
         return "none" if size is None else "size_only"

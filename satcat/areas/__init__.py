@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from satcat.areas import files, mending, texts
 from satcat.errors import FootprintError
 from satcat.terminal import short
@@ -43,7 +45,10 @@ def read(stated: object) -> Area:
         members = _typed(stated.strip(), notes)
     else:
         members = texts.read(_wkt(stated), notes)
-    return Area(mending.area(members, notes), tuple(notes))
+    with np.errstate(
+        all="ignore"
+    ):  # GEOS's arithmetic would warn of what is refused, or mended, anyway
+        return Area(mending.area(members, notes), tuple(notes))
 
 
 def is_text(stated: str) -> bool:

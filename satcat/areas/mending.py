@@ -73,26 +73,25 @@ def _union(shapes: list[BaseGeometry]) -> BaseGeometry:
 
 
 def _refuse_off_globe(geometry: BaseGeometry) -> None:
-    """Refuse latitudes beyond ±90°, with a hint where longitude and latitude look swapped."""
+    """Refuse what is no place in degrees, with a hint where longitude and latitude look swapped."""
     lonlat = shapely.get_coordinates(geometry)
     if not np.isfinite(lonlat).all():
         raise FootprintError("a coordinate is no finite number")
-    lon, lat = np.abs(lonlat).max(axis=0).tolist()
-    if lat > 90:
-        worst = float(lonlat[np.abs(lonlat[:, 1]).argmax(), 1])
-        swapped = lon <= 90 and lat <= 180
-        hint = (
-            "this looks like lat,lon: swap them"
-            if swapped
-            else "longitude comes first, in degrees on WGS 84"
+    lon, lat = (float(each[np.abs(each).argmax()]) for each in lonlat.T)
+    if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
+        raise FootprintError(f"latitude {lat:g} leaves ±90: this looks like lat,lon: swap them")
+    if abs(lat) > 90 or abs(lon) > 360:
+        raise FootprintError(
+            f"the place {lon:g},{lat:g} is not on the globe: longitude comes first, in degrees on WGS 84"
         )
-        raise FootprintError(f"latitude {worst:g} leaves ±90: {hint}")
 
 
 def _refuse_ambiguous(geometry: BaseGeometry) -> None:
     """Refuse edges and outlines that one reads so and another otherwise."""
     is_polygon = shapely.get_dimensions(geometry) == POLYGON
     for path in paths(geometry):
+        if not len(path):
+            raise FootprintError("a ring in it has no points")
         steps = np.abs(np.diff(path[:, 0]))
         wide = np.flatnonzero((steps > 180) & (steps < 360))
         if wide.size:

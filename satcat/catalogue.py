@@ -137,6 +137,13 @@ class Catalogue:
         with self.database.read() as connection:
             return mirrored.survey(connection, filters)
 
+    def hints(self, filters: SearchFilters) -> list[str]:
+        """What else may have been meant by filters that find nothing, one line each."""
+        from satcat import hints
+
+        with self.database.read() as connection:
+            return hints.hints(connection, filters)
+
     def coverage(
         self, filters: SearchFilters, by: Sequence[str] = ("tile",)
     ) -> Iterator[TileCoverage]:

@@ -165,7 +165,7 @@ class SearchFilters:
         """Raise FilterError, naming its option, if one of these filters is set."""
         for name in names:
             if self.is_set(name):
-                raise FilterError(f"{option(name)}: {reason}")
+                raise FilterError(f"{option(name, getattr(self, name))}: {reason}")
 
     def to_json(self) -> str:
         """The filters that are set as canonical JSON; equal filters give equal text."""

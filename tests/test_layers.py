@@ -43,7 +43,7 @@ LINES = (
     {"space"},
     {"choice"},
     {"select"},
-    {"mirrored", "sync", "downloads"},
+    {"mirrored", "sync", "downloads", "hints"},
     {"reports", "exports", "copying", "progress"},
     {"catalogue"},
     {"demo"},

@@ -17,7 +17,7 @@ import numpy as np
 
 from satcat.areas import files, mending, texts
 from satcat.errors import FootprintError
-from satcat.terminal import short
+from satcat.terminal import printable, short
 
 _NUMBERS = re.compile(r"[-+.\d\s,;]+")
 
@@ -35,20 +35,29 @@ def read(stated: object) -> Area:
     `FILE:LAYER` names one layer of a GeoPackage, or one file of a zip. A collection is the union of its members.
     """
     notes: list[str] = []
+    try:
+        members = _members(stated, notes)
+        with np.errstate(
+            all="ignore"
+        ):  # GEOS would warn of numbers that are refused, or mended, anyway
+            geometry = mending.area(members, notes)
+    except FootprintError as error:  # it may quote names of layers and members
+        raise FootprintError(printable(str(error))) from None
+    return Area(geometry, tuple(map(printable, notes)))
+
+
+def _members(stated: object, notes: list[str]) -> list[Any]:
     if isinstance(stated, Mapping):
-        members = texts.read(json.dumps(stated, default=list), notes)
-    elif isinstance(stated, bytes):
-        members = files.read_content(stated, "standard input", None, notes)
-    elif isinstance(stated, Path):
-        members = files.read(str(stated), notes)
-    elif isinstance(stated, str):
-        members = _typed(stated.strip(), notes)
-    else:
-        members = texts.read(_wkt(stated), notes)
-    with np.errstate(
-        all="ignore"
-    ):  # GEOS's arithmetic would warn of what is refused, or mended, anyway
-        return Area(mending.area(members, notes), tuple(notes))
+        return texts.read(json.dumps(stated, default=list), notes)
+    if isinstance(stated, bytes):
+        return files.read_content(stated, "standard input", None, notes)
+    if isinstance(stated, Path):
+        return files.read(str(stated), notes)
+    return (
+        _typed(stated.strip(), notes)
+        if isinstance(stated, str)
+        else texts.read(_wkt(stated), notes)
+    )
 
 
 def is_text(stated: str) -> bool:

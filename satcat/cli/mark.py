@@ -9,7 +9,7 @@ import click
 from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
-from satcat.cli.mirrored import insist, tell
+from satcat.cli.mirrored import insist, suggest, tell
 from satcat.cli.selection import ids_option, selection, tell_unclear
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def command(
             which, priority=priority, include=include or None, dry_run=dry_run, **choice
         )
         _tell(settings, marked, include, dry_run=dry_run)
+        if ids is None and not (marked.new or marked.requeued or marked.widened or marked.already):
+            suggest(settings, catalogue, filters)
         _warn(settings, catalogue, marked, dry_run=dry_run)
     return tell_unclear(marked)
 

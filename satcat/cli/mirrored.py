@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from satcat.errors import NotMirroredError
 
 if TYPE_CHECKING:
+    from satcat.catalogue import Catalogue
     from satcat.cli.frame import Settings
+    from satcat.filters import SearchFilters
     from satcat.mirrored import Survey
 
 
@@ -15,6 +17,12 @@ def tell(settings: Settings, survey: Survey) -> None:
     """Print the notes of a survey on stderr."""
     for note in survey.notes():
         settings.say(note)
+
+
+def suggest(settings: Settings, catalogue: Catalogue, filters: SearchFilters) -> None:
+    """Say on stderr what else may have been meant, where nothing was found."""
+    for hint in catalogue.hints(filters):
+        settings.say(hint)
 
 
 def insist(survey: Survey, *, strict: bool) -> None:

@@ -9,7 +9,7 @@ import click
 from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
-from satcat.cli.mirrored import insist, tell
+from satcat.cli.mirrored import insist, suggest, tell
 from satcat.cli.output import Output, output
 from satcat.cli.table import Words
 from satcat.exports.rows import Rows
@@ -59,6 +59,8 @@ def command(
             total = out.put(
                 Rows(columns, select.rows(connection, filters, columns, **choice)), WORDS
             )
-    if total == 0 or out.format == "table":
-        settings.say(wording.count(total, "product"))
+        if total == 0 or out.format == "table":
+            settings.say(wording.count(total, "product"))
+        if total == 0:
+            suggest(settings, catalogue, filters)
     insist(survey, strict=strict)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from satcat.downloads.report import DownloadReport
     from satcat.mirrored import Survey
     from satcat.readonly import Rows
+    from satcat.reports.calendar import Day
     from satcat.reports.coverage import TileCoverage
+    from satcat.reports.shortfalls import Shortfall
     from satcat.reports.status import Status
     from satcat.sync.report import SyncReport
     from satcat.sync.scopes import Scope
@@ -145,13 +147,36 @@ class Catalogue:
             return hints.hints(connection, filters)
 
     def coverage(
-        self, filters: SearchFilters, by: Sequence[str] = ("tile",)
+        self, filters: SearchFilters, by: Sequence[str] = ("tile", "product-type"), **how: Any
     ) -> Iterator[TileCoverage]:
-        """Yield what there is of each tile, by tile; see `reports.coverage`."""
+        """Yield what there is of each tile, by tile; `how` as for `reports.coverage.coverage`."""
         from satcat.reports import coverage
 
         with self.database.read() as connection:
-            yield from coverage.coverage(connection, filters, by=by)
+            yield from coverage.coverage(connection, filters, by, **how)
+
+    def measures_area(self, filters: SearchFilters) -> bool:
+        """Tell whether `coverage` measures the shares really covered without being asked: few products match."""
+        from satcat.reports import coverage
+
+        with self.database.read() as connection:
+            return coverage.measures_area(connection, filters)
+
+    def shortfalls(
+        self, filters: SearchFilters, by: Sequence[str] = ("tile", "product-type"), **how: Any
+    ) -> Iterator[Shortfall]:
+        """Yield the periods with too few looks, by tile; `how` as for `reports.shortfalls.shortfalls`."""
+        from satcat.reports import shortfalls
+
+        with self.database.read() as connection:
+            yield from shortfalls.shortfalls(connection, filters, by, **how)
+
+    def calendar(self, filters: SearchFilters, year: int | None = None) -> Iterator[Day]:
+        """Yield every day of a year of one tile; see `reports.calendar.calendar`."""
+        from satcat.reports import calendar
+
+        with self.database.read() as connection:
+            yield from calendar.calendar(connection, filters, year)
 
     def scopes(self) -> list[Scope]:
         """What is mirrored."""

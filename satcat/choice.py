@@ -99,7 +99,7 @@ def chosen(connection: Connection, filters: SearchFilters, choice: Choice) -> li
         groups = [group(name) for name in choice.get("per") or ()]
         found = [_first_of_each(groups, order("--best", best), found)]
     if choice.get("not_downloaded"):
-        found.append(~_is_downloaded())
+        found.append(~is_downloaded())
     return found
 
 
@@ -206,7 +206,7 @@ def _newest_version() -> list[ColumnElement[Any]]:
     ]
 
 
-def _is_downloaded() -> Condition:
+def is_downloaded() -> Condition:
     """Whether the whole product is at hand; a few of its files are not."""
     d = downloads.c
     return sa.exists().where(

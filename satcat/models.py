@@ -6,8 +6,6 @@ for others to write. Migrations make the tables; a test holds them against these
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -15,8 +13,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -28,74 +24,14 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from satcat import times
+from satcat.columns import Instant, Json, utc_now
 
 #: The newest migration. A constant, so that opening a catalogue does not load Alembic; a test holds it to the truth.
 SCHEMA_VERSION = "0001"
 
 #: What a download may be; see the page `satcat schema`.
 STATUSES = ("queued", "running", "done", "failed", "offline", "bad_at_source", "cancelled", "gone")
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime: fixed-width UTC text in SQLite, timestamptz in PostgreSQL."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        on_server = dialect.name == "postgresql"
-        return dialect.type_descriptor(DateTime(timezone=True) if on_server else Text())
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name == "postgresql":
-            return value
-        return times.to_text(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return times.parse(value) if isinstance(value, str) else value
-
-
-class Json(TypeDecorator[dict[str, Any]]):
-    """A JSON object: canonical text in SQLite, jsonb in PostgreSQL."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name != "postgresql":
-            return dialect.type_descriptor(Text())
-        from sqlalchemy.dialects.postgresql import JSONB  # a twentieth of a second to load
-
-        return dialect.type_descriptor(JSONB())
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None or dialect.name == "postgresql":
-            return value
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
-
-
-class utc_now(FunctionElement[datetime]):  # noqa: N801 - an SQL function, spelt as one
-    """The database's clock, in the stored form."""
-
-    inherit_cache = True
-
-
-@compiles(utc_now)
-def _now_anywhere(element: Any, compiler: Any, **options: Any) -> str:
-    return "now()"
-
-
-@compiles(utc_now, "sqlite")
-def _now_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
 
 
 #: Batch rebuilds keep only constraints that have a name.
@@ -158,14 +94,20 @@ Index("ix_products_name", products.c.name)
 Index("ix_products_collection", products.c.collection, products.c.sensing_start)
 Index(
     "ix_products_tile",
-    products.c.tile_id,
-    products.c.product_type,
-    products.c.sensing_start,
-    products.c.cloud_cover,
-    # what reports count, so that they read this index alone
-    products.c.collection,
-    products.c.processing_level,
-    products.c.size_bytes,
+    *(
+        products.c[
+            name
+        ]  # the last three are what reports count, so that they read this index alone
+        for name in (
+            "tile_id",
+            "product_type",
+            "sensing_start",
+            "cloud_cover",
+            "collection",
+            "processing_level",
+            "size_bytes",
+        )
+    ),
     sqlite_where=products.c.tile_id.is_not(None),
     postgresql_where=products.c.tile_id.is_not(None),
 )
@@ -257,10 +199,7 @@ tile_months = Table(
 )
 Index(
     "ix_tile_months_month",
-    tile_months.c.month,
-    tile_months.c.products,
-    tile_months.c.clear_products,
-    tile_months.c.size_bytes,
+    *(tile_months.c[name] for name in ("month", "products", "clear_products", "size_bytes")),
 )
 
 scopes = Table(

@@ -14,6 +14,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from satcat.errors import FilterError
 
@@ -152,6 +153,12 @@ def level_marker(collection: str, level: str) -> str:
     if level not in levels:
         raise FilterError(f"--level {level}: {collection} has {', '.join(levels)}")
     return levels[level]
+
+
+def tile_grid(collection: str) -> Literal["mgrs", "wrs2"] | None:
+    """The grid along which the collection is cut; None: its products have no tile ids."""
+    grid, _ = _TILE_MARKERS.get(collection, (None, None))
+    return {"MGRS": "mgrs", "WRS-2": "wrs2"}[grid] if grid else None  # type: ignore[return-value]
 
 
 def tile_marker(collection: str, tile: str) -> str | None:

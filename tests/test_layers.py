@@ -36,6 +36,7 @@ PURE = {
 LINES = (
     PURE,
     {"filters"},
+    {"columns"},
     {"models", "api", "vouching", "sandbox"},
     {"upgrades", "integrity", "compat"},
     {"database"},

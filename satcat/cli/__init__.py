@@ -33,6 +33,7 @@ COMMANDS = {
     "sql": "Run one read-only SQL statement on the catalogue.",
     "schema": "Explain the catalogue's tables and columns.",
     "report": "Report what the mirror covers.",
+    "tiles": "Look tiles up, by name or by where they are.",
     "mark": "Ask for products to be downloaded.",
     "unmark": "Take products without a file out of the download queue.",
     "download": "Download what is marked, and check every file.",

@@ -1,9 +1,10 @@
 """Every option that several commands share, once.
 
-filters  --collection … --where     sync, query, report coverage, mark, unmark
+filters  --collection … --where     sync, query, report coverage, report calendar, mark, unmark
+area     --bbox --geometry --point  tiles; a part of the filters
 selection  --covers … --limit      query, mark, export
-strict   --strict                   query, report coverage, mark
-output   -f --columns -o            query, sql, report coverage, queue list, scopes list (in output.py)
+strict   --strict                   query, report coverage, report calendar, mark
+output   -f --columns -o            query, sql, report, tiles, queue list, scopes list (in output.py)
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_AREA: tuple[Callable[[Any], Any], ...] = (
+    click.option("--bbox", cls=Coordinates, numbers=4, metavar="W,S,E,N", help="Touching this box, degrees; W > E crosses 180°."),
+    click.option("--geometry", metavar="TEXT|FILE|-",
+                 help="Touching this WKT or GeoJSON, or what is in a file: also KML, GeoPackage, shapefile."),
+    click.option("--point", cls=Coordinates, numbers=2, metavar="LON,LAT", help="Touching this point, degrees."),
+)  # fmt: skip
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--collection", metavar="NAME", help="As SENTINEL-2; online it is required."),
     click.option("--product-type", metavar="TYPE", help="As S2MSI2A."),
@@ -35,10 +42,7 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
                  help="Sensing start before; a bare date means that whole day too."),
     click.option("--cloud", metavar="MAX",
                  help="Cloud cover of at most MAX percent; unknown is left out."),
-    click.option("--bbox", cls=Coordinates, numbers=4, metavar="W,S,E,N", help="Touching this box, degrees; W > E crosses 180°."),
-    click.option("--geometry", metavar="TEXT|FILE|-",
-                 help="Touching this WKT or GeoJSON, or what is in a file: also KML, GeoPackage, shapefile."),
-    click.option("--point", cls=Coordinates, numbers=2, metavar="LON,LAT", help="Touching this point, degrees."),
+    *_AREA,
     click.option("--name", metavar="GLOB", help="The whole name; * is any text, ? one character."),
     click.option("--contains", metavar="TEXT", multiple=True, help="A part of the name; again for more."),
     click.option("--relative-orbit", metavar="N", help="The orbit's number in its repeat cycle."),
@@ -107,6 +111,14 @@ def selection(function: F) -> F:
 
     made: Any = gathered
     for add in reversed(_SELECTION):
+        made = add(made)
+    return cast("F", made)
+
+
+def area(function: F) -> F:
+    """Add the filters that are areas: --bbox, --geometry and --point."""
+    made: Any = function
+    for add in reversed(_AREA):
         made = add(made)
     return cast("F", made)
 

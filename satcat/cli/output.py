@@ -117,6 +117,11 @@ class Output:
             width = shutil.get_terminal_size().columns if to_terminal else None
             return table.write(file, rows.columns, text.worded(rows), width, words)
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines that are drawn for people, in place of a table."""
+        with self._opened() as file:
+            file.writelines(f"{line}\n" for line in lines)
+
     @contextmanager
     def _opened(self) -> Iterator[TextIO]:
         if self.path is None:

@@ -21,11 +21,12 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from satcat.api.hashing import hash_file, increments
+from satcat.columns import utc_now
 from satcat.database import Database
 from satcat.downloads.examine import Examiner, State, Verdict
 from satcat.downloads.recording import requeued
 from satcat.errors import FilterError, TransferStoppedError
-from satcat.models import downloads, products, utc_now
+from satcat.models import downloads, products
 from satcat.select import image
 
 _LEARNT = ("verification", "checksum_algorithm", "checksum")

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Delete, Select, Update
 
+from satcat.columns import utc_now
 from satcat.downloads import patterns, wanted
 from satcat.downloads.again import FRESH, change
-from satcat.models import STATUSES, downloads, products, utc_now
+from satcat.models import STATUSES, downloads, products
 
 Which: TypeAlias = Select[Any] | Iterable[str]
 _Ids: TypeAlias = Select[Any] | list[str]

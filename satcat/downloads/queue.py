@@ -16,9 +16,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
+from satcat.columns import Instant, utc_now
 from satcat.downloads.policy import MOST_ATTEMPTS, Verdict
 from satcat.errors import LostClaimError, NameTakenError
-from satcat.models import Instant, download_attempts, downloads, products, utc_now
+from satcat.models import download_attempts, downloads, products
 
 #: A worker that is silent for so long has lost its claims.
 LEASE = timedelta(seconds=60)

@@ -1,251 +1,306 @@
-"""What there is of each tile: numbers, cloud, time, and whether the mirror vouches for them."""
+"""What there is of each tile: products, looks, gaps, cloud, the share really covered, and whether the mirror vouches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import heapq
+import statistics
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, islice
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Select
+from sqlalchemy import Connection
 
-from satcat import choice, mirrored, names, space, times
-from satcat.conditions import check_where, is_one_of, where_errors
+from satcat import mirrored, names, space, tiles, times
+from satcat.conditions import check_where, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED, NOTHING, Survey
-from satcat.models import downloads, products, tile_months
-from satcat.times import Interval
+from satcat.mirrored import NOT_MIRRORED
+from satcat.models import products
+from satcat.reports import expected, footprinted, looks, tiled
+from satcat.reports.expected import COMPLETE, Row
+from satcat.reports.groups import AOI, CLEAR, Group, Grouping, merged
+from satcat.reports.shares import Place
+from satcat.tiles import Grid
 
-COMPLETE, PARTLY = "complete", "partly"
-#: Up to this cloud cover, in percent, a product counts as clear; the table tile_months and the view tile_coverage agree.
-CLEAR = 20
+#: What rows can be split by beside the tile.
+SPLITS = ("product-type", "orbit", "month", "year")
+#: Up to so many products the shares that are really covered are measured without being asked for.
+FEW = 20_000
 
-_COUNTED = ("collection", "tile_id", "product_type", "start_date", "end_date")
+_BATCH = 500  # rows in memory at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileCoverage:
-    """The products of one tile and type (and month).
+    """The products of one tile, and product type, orbit or period.
 
     `mirrored` is `complete`, `partly` or `not mirrored`, of the tile and time that were asked for. Numbers are None where
-    nothing is stored and the mirror does not vouch for that; 0 means that there is none. Cloud cover is in percent, None
-    where no product states it; `clear_products` have at most 20. `size_bytes` leaves unknown sizes out.
+    nothing is stored and the mirror does not vouch for that; 0 means that there is none. `period` is `2024-06` or `2024`.
+    A look is a day with a product, a clear look one with a clear product. Gaps are the days between neighbouring looks,
+    None where there are fewer than two. `covered_percent` is the share of the tile that footprints cover together,
+    `clear_percent` that of clear products; None where it was not measured. Cloud cover is in percent, None where no
+    product states it. `size_bytes` leaves unknown sizes out; `downloaded` counts whole products.
     """
 
     tile_id: str
     collection: str | None = None
     product_type: str | None = None
-    month: str | None = None
+    relative_orbit: int | None = None
+    period: str | None = None
     products: int | None = None
     clear_products: int | None = None
-    min_cloud_cover: float | None = None
-    mean_cloud_cover: float | None = None
+    looks: int | None = None
+    clear_looks: int | None = None
     first_sensing: datetime | None = None
     last_sensing: datetime | None = None
+    median_gap_days: float | None = None
+    longest_gap_days: int | None = None
+    covered_percent: float | None = None
+    clear_percent: float | None = None
+    min_cloud_cover: float | None = None
+    mean_cloud_cover: float | None = None
+    median_cloud_cover: float | None = None
     size_bytes: int | None = None
     downloaded: int | None = None
     mirrored: str = NOT_MIRRORED
 
 
+COLUMNS = tuple(f.name for f in fields(TileCoverage))
+#: What costs nothing to tell: it stands in the table tile_months.
+COUNTS = {
+    "tile_id", "collection", "product_type", "relative_orbit", "period", "products", "clear_products", "size_bytes",
+    "mirrored",
+}  # fmt: skip
+#: What needs every footprint.
+SHARES = {"covered_percent", "clear_percent"}
+
+
 def coverage(
     connection: Connection,
     filters: SearchFilters,
-    by: Sequence[str] = ("tile",),
+    by: Sequence[str] = ("tile", "product-type"),
     *,
-    counts_only: bool = False,
+    columns: Collection[str] | None = None,
+    clear: float = CLEAR,
+    area: bool | None = None,
+    aoi: bool = False,
+    grid: Grid | None = None,
 ) -> Iterator[TileCoverage]:
-    """Yield a row for each tile and product type (and month), in this order.
+    """Yield a row for each tile (and what else it is split by), by tile, collection, type, orbit and period.
 
-    Every tile that was asked for has a row, and every month between the asked start and end, whether or not there are
-    products. Products without a tile id do not count.
+    Every tile that was asked for has a row, and every period between the asked start and end, whether or not there are
+    products. Products of collections without tile ids count for each tile that their footprint touches.
 
     Args:
-        by: `tile`, or `tile` and `month`.
-        counts_only: leave out clouds, times and downloads; that needs no look at the products where the filters are but
-            tiles, type, collection and whole months.
+        by: `tile`, and of `product-type`, `orbit`, and `month` or `year`, those that split its rows.
+        columns: only these are wanted; the others may stay None. Counts of whole months need no look at the products.
+        clear: up to which cloud cover, in percent, a product is clear.
+        area: measure the shares that are really covered; None: where at most `FEW` products match.
+        aoi: tell of the whole area asked for too, in rows of the tile `AOI`, which come first.
+        grid: only tiles of this grid.
 
     Raises:
-        FilterError: another `by`; tiles of a collection that has no tile ids.
+        FilterError: another `by`, or an unknown column; `aoi` without an area; a `--where` that is no condition.
     """
-    if set(by) not in ({"tile"}, {"tile", "month"}):
-        raise FilterError(f"--by {','.join(by)}: give tile, or tile,month")
-    if filters.collection and filters.tiles and not names.decides(filters.collection, "tile_id"):
-        raise FilterError(f"--collection {filters.collection}: its products have no tile ids")
-    check_where(connection, filters)
-    months = "month" in by
-    survey = mirrored.survey(connection, filters)
-    quick = counts_only and _is_of_whole_months(filters)
+    report = _Report(connection, filters, by, columns, clear, area=area, grid=grid)
     with where_errors(filters):
-        statement = (
-            _from_months(filters, months=months)
-            if quick
-            else _from_products(connection, filters, months=months)
-        )
-        rows = (dict(row) for row in connection.execute(statement).mappings())
-        for tile, found in _with_missing(rows, survey.tiles):
-            for row in _series(tile, found, filters, survey, months=months):
-                yield _row(row, survey, counts_only=counts_only)
+        found = chain(report.of_area() if aoi else (), report.of_tiles())
+        while batch := list(islice(found, _BATCH)):
+            yield from report.told(batch)
 
 
-def _from_products(connection: Connection, filters: SearchFilters, *, months: bool) -> Select[Any]:
-    c = products.c
-    keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
-    keys += [choice.group("month").label("month")] if months else []
-    # no join: its columns would make those of a person's own condition ambiguous
-    done = sa.exists().where(
-        downloads.c.product_id == c.id, downloads.c.status == "done", downloads.c.include.is_(None)
-    )
-    return (
-        sa.select(
-            *keys,
-            sa.func.count().label("products"),
-            sa.func.count(sa.case((c.cloud_cover <= CLEAR, 1))).label("clear_products"),
-            sa.func.min(c.cloud_cover).label("min_cloud_cover"),
-            sa.func.avg(c.cloud_cover).label("mean_cloud_cover"),
-            sa.func.min(c.sensing_start).label("first_sensing"),
-            sa.func.max(c.sensing_start).label("last_sensing"),
-            sa.func.coalesce(sa.func.sum(c.size_bytes), 0).label("size_bytes"),
-            sa.func.count(sa.case((done, 1))).label("downloaded"),
-        )
-        .select_from(products)
-        .where(c.tile_id.is_not(None), *space.matches(connection, filters))
-        .group_by(*keys)
-        .order_by(*keys)
-    )
-
-
-def _from_months(filters: SearchFilters, *, months: bool) -> Select[Any]:
-    c = tile_months.c
-    keys: list[ColumnElement[Any]] = [
-        c.tile_id, c.collection, sa.func.nullif(c.product_type, "").label("product_type"),
-    ]  # fmt: skip
-    keys += [c.month] if months else []
-    sums = [
-        sa.func.sum(column).label(column.name)
-        for column in (c.products, c.clear_products, c.size_bytes)
-    ]
-    found = [
-        column == value
-        for column, value in (
-            (c.collection, filters.collection), (c.product_type, filters.product_type),
-        ) if value is not None
-    ]  # fmt: skip
-    found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
-    found += [c.month >= _month(filters.start)] if filters.start else []
-    found += [c.month < _month(filters.end)] if filters.end else []
-    return sa.select(*keys, *sums).where(*found).group_by(*keys).order_by(*keys)
-
-
-def _is_of_whole_months(filters: SearchFilters) -> bool:
-    """Tell whether the filters say nothing that tile_months does not know."""
-    bounds = [bound for bound in (filters.start, filters.end) if bound]
-    return set(filters.set_names) <= set(_COUNTED) and all(
-        bound == times.parse_bound(f"{_month(bound)}-01") for bound in bounds
-    )
-
-
-def _with_missing(
-    rows: Iterable[dict[str, Any]], tiles: Sequence[str]
-) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Each tile's rows, in order of the tiles; those of `tiles` (sorted) that have no rows too."""
-    waiting = list(reversed(tiles))
-    for tile, found in groupby(rows, key=lambda row: str(row["tile_id"])):
-        while waiting and waiting[-1] <= tile:
-            if (expected := waiting.pop()) != tile:
-                yield expected, []
-        yield tile, list(found)
-    for tile in reversed(waiting):
-        yield tile, []
-
-
-def _series(
-    tile: str,
-    found: list[dict[str, Any]],
+def rows(
+    connection: Connection,
     filters: SearchFilters,
-    survey: Survey,
+    by: Sequence[str],
     *,
-    months: bool,
-) -> Iterator[dict[str, Any]]:
-    """A tile's rows with those added that have no products: one if there are none at all, and missing months."""
-    nothing = {
-        "tile_id": tile, "collection": filters.collection, "product_type": filters.product_type,
-    }  # fmt: skip
-    if not months:
-        yield from found or [nothing]
-        return
-    known = [row["month"] for row in found]
-    first = _month(filters.start) if filters.start else min(known, default=None)
-    end = survey.asked.end if survey.asked and filters.end else None
-    last = _month(end - times.MICROSECOND) if end else max(known, default=None)
-    span = list(_months(first, last)) if first and last else [None]
-    kinds = groupby(found, key=lambda row: (row["collection"], row["product_type"]))
-    by_kind = [list(rows) for _, rows in kinds] or [[nothing | {"month": None}]]
-    for rows in by_kind:
-        of_month = {row["month"]: row for row in rows}
-        empty = {name: rows[0][name] for name in nothing}
-        for month in span:
-            yield of_month.get(month, empty | {"month": month})
+    columns: Collection[str],
+    clear: float,
+    grid: Grid | None = None,
+) -> Iterator[Row]:
+    """Yield the groups that `coverage` would tell of, and the rows that have none."""
+    report = _Report(connection, filters, by, columns, clear, area=False, grid=grid)
+    with where_errors(filters):
+        yield from report.of_tiles()
 
 
-def _row(row: dict[str, Any], survey: Survey, *, counts_only: bool) -> TileCoverage:
-    month = row.get("month")
-    state = _state(row, survey, _interval(month) if month else None)
-    if "products" not in row and state == COMPLETE:
-        row |= {"products": 0, "clear_products": 0, "size_bytes": 0}
-        row |= {} if counts_only else {"downloaded": 0}
-    if counts_only:
-        kept = (
-            "tile_id",
-            "collection",
-            "product_type",
-            "month",
-            "products",
-            "clear_products",
-            "size_bytes",
+def measures_area(connection: Connection, filters: SearchFilters) -> bool:
+    """Tell whether so few products match that measuring what they cover is quick."""
+    with where_errors(filters):
+        found = space.matches(connection, filters)
+        some = sa.select(products.c.pk).where(*found).limit(FEW + 1).subquery()
+        return (connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0) <= FEW
+
+
+def _grouping(by: Sequence[str], wanted: set[str], clear: float, *, outlines: bool) -> Grouping:
+    split = set(by) - {"tile"}
+    if unknown := split - set(SPLITS):
+        raise FilterError(
+            f"--by {','.join(by)}: no {' nor '.join(sorted(unknown))}; there are tile, {', '.join(SPLITS)}"
         )
-        row = {name: row[name] for name in kept if name in row}
-    return TileCoverage(**row, mirrored=state)
+    if {"month", "year"} <= split:
+        raise FilterError(f"--by {','.join(by)}: give month or year, not both")
+    if unknown := wanted - set(COLUMNS):
+        raise FilterError(f"no column {', '.join(sorted(unknown))}; there are {', '.join(COLUMNS)}")
+    return Grouping(
+        types="product-type" in split,
+        orbits="orbit" in split,
+        period=next((name for name in ("month", "year") if name in split), None),
+        clear=clear,
+        looks=not wanted <= (COUNTS | SHARES | {"downloaded"}),
+        medians="median_cloud_cover" in wanted,
+        downloads="downloaded" in wanted,
+        outlines=outlines,
+    )
 
 
-def _state(row: dict[str, Any], survey: Survey, month: Interval | None) -> str:
-    """How much of the row's tile and time is mirrored."""
-    asked = survey.asked
-    asked = asked.intersection(month) if asked and month else asked
-    if asked is None:
-        return COMPLETE  # it lies ahead
-    gaps = [
-        gap for gap in survey.gaps
-        if gap.concerns(row["collection"], row["product_type"], row["tile_id"])
-        and gap.interval.intersection(asked)
-    ]  # fmt: skip
-    if not gaps:
-        return COMPLETE
-    missing = [gap.interval for gap in gaps if gap.reason in (NOTHING, NOT_MIRRORED)]
-    return PARTLY if asked.minus(missing) else NOT_MIRRORED
+class _Report:
+    """One report on its way."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        filters: SearchFilters,
+        by: Sequence[str],
+        columns: Collection[str] | None,
+        clear: float,
+        *,
+        area: bool | None,
+        grid: Grid | None,
+    ) -> None:
+        check_where(connection, filters)
+        wanted = set(columns) if columns is not None else set(COLUMNS)
+        drawn = bool(wanted & SHARES) and (
+            measures_area(connection, filters) if area is None else area
+        )
+        self.connection, self.filters, self.grid = connection, filters, grid
+        self.grouping = _grouping(by, wanted, clear, outlines=drawn)
+        self.survey = mirrored.survey(connection, filters)
+        self._measured: tuple[str, Place] | None = None
+
+    def of_area(self) -> Iterator[Row]:
+        """The rows of the whole area."""
+        area = self.filters.area
+        if area is None:
+            raise FilterError("--aoi: give an area, by --geometry or --bbox")
+        found = footprinted.groups(self.connection, self.filters, self.grouping, {AOI: area})
+        return expected.complete(found, [AOI], self.filters, self.survey, self.grouping)
+
+    def of_tiles(self) -> Iterator[Row]:
+        """The rows of the tiles."""
+        wanted = expected.tiles(self.connection, self.filters, self.survey, self.grid)
+        both = heapq.merge(self._tiled(), self._untiled(wanted), key=lambda group: group.key.order)
+        found = merged(both, self.grouping)
+        return expected.complete(found, wanted, self.filters, self.survey, self.grouping)
+
+    def told(self, rows: list[Row]) -> Iterator[TileCoverage]:
+        """These rows in numbers."""
+        groups = [row.group for row in rows if row.group is not None]
+        gaps = iter(zip(*_looks(groups, self.grouping), strict=True))
+        for row in rows:
+            values: dict[str, Any] = {}
+            if row.group is not None:
+                values = _values(row.group, self.grouping, *next(gaps)) | self._shares(row.group)
+            mirrored_ = expected.state(row.key, self.survey)
+            if row.group is None and mirrored_ == COMPLETE:
+                values = self._nothing()
+            yield TileCoverage(
+                tile_id=row.key.place, collection=row.key.collection, product_type=row.key.product_type,
+                relative_orbit=row.key.relative_orbit, period=row.key.period, mirrored=mirrored_, **values,
+            )  # fmt: skip
+
+    def _tiled(self) -> Iterator[Group]:
+        if self.filters.collection and names.tile_grid(self.filters.collection) is None:
+            return iter(())
+        found = tiled.groups(self.connection, self.filters, self.grouping)
+        return (g for g in found if self.grid in (None, expected.grid_of(g.key.place)))
+
+    def _untiled(self, wanted: Sequence[str]) -> Iterator[Group]:
+        """Groups of products without tile ids, matched to the tiles wanted, or to all."""
+        asked = self.filters.collection
+        collections = [
+            name
+            for name in ([asked] if asked else stored_collections(self.connection))
+            if names.tile_grid(name) is None
+        ]
+        if not collections:
+            return iter(())
+        asked_for = wanted or tiles.every(self.grid or "mgrs")
+        shapes = {
+            name: shape
+            for grid in ("mgrs", "wrs2")
+            for name, shape in tiles.footprints_of(
+                [tile for tile in asked_for if expected.grid_of(tile) == grid]
+            ).items()
+        }
+        narrowed = products.c.collection.in_(collections)
+        return footprinted.groups(self.connection, self.filters, self.grouping, shapes, narrowed)
+
+    def _shares(self, group: Group) -> dict[str, float]:
+        if not group.outlines.wkb:  # not wanted, or not known
+            return {}
+        shares = self._place(group.key.place).shares(group.outlines)
+        return {"covered_percent": shares.covered, "clear_percent": shares.clear}
+
+    def _place(self, name: str) -> Place:
+        """The place, ready for measuring; rows of one place follow each other."""
+        if self._measured is None or self._measured[0] != name:
+            shape = self.filters.area if name == AOI else tiles.footprint(name, densify=True)
+            assert shape is not None
+            self._measured = name, Place(shape)
+        return self._measured[1]
+
+    def _nothing(self) -> dict[str, Any]:
+        """The numbers of a row without products that the mirror vouches for."""
+        grouping = self.grouping
+        zero = {"products": 0, "clear_products": 0, "size_bytes": 0}
+        zero |= {"looks": 0, "clear_looks": 0} if grouping.looks else {}
+        zero |= {"downloaded": 0} if grouping.downloads else {}
+        return zero | ({"covered_percent": 0.0, "clear_percent": 0.0} if grouping.outlines else {})
 
 
-def _month(moment: datetime) -> str:
-    return times.to_text(moment)[:7]
+def stored_collections(connection: Connection) -> list[str]:
+    """The collections of which there are products; looks at one entry of the index for each."""
+    first = sa.select(sa.func.min(products.c.collection).label("name")).cte("held", recursive=True)
+    following = sa.select(sa.func.min(products.c.collection)).where(
+        products.c.collection > first.c.name
+    )
+    held = first.union_all(sa.select(following.scalar_subquery()).where(first.c.name.is_not(None)))
+    return [name for name in connection.scalars(sa.select(held.c.name)) if name is not None]
 
 
-def _months(first: str, last: str) -> Iterator[str]:
-    """The months from one to another, both included, `2024-06`."""
-    for number in range(_number(first), _number(last) + 1):
-        yield _text(number)
+def _looks(groups: list[Group], grouping: Grouping) -> tuple[Any, ...]:
+    """Of each group: looks, median and longest gap, and clear looks."""
+    if not grouping.looks or not groups:
+        return tuple([None] * len(groups) for _ in range(4))
+    every = looks.measure(np.concatenate([g.days for g in groups]), [len(g.days) for g in groups])
+    clear = looks.measure(
+        np.concatenate([g.clear_days for g in groups]), [len(g.clear_days) for g in groups]
+    )
+    return every.days, every.median_gap, every.longest_gap, clear.days
 
 
-def _number(month: str) -> int:
-    """The month, counted from January of year 0."""
-    return int(month[:4]) * 12 + int(month[5:]) - 1
-
-
-def _text(number: int) -> str:
-    return f"{number // 12:04}-{number % 12 + 1:02}"
-
-
-def _interval(month: str) -> Interval:
-    end = None if month == "9999-12" else times.parse_bound(f"{_text(_number(month) + 1)}-01")
-    return Interval(times.parse_bound(f"{month}-01"), end)
+def _values(
+    group: Group, grouping: Grouping, days: Any, median: Any, longest: Any, clear: Any
+) -> dict[str, Any]:
+    counts = {
+        "products": group.products, "clear_products": group.clear_products, "size_bytes": group.size_bytes,
+    }  # fmt: skip
+    counts |= {"downloaded": group.downloaded} if grouping.downloads else {}
+    if not grouping.looks:
+        return counts
+    return counts | {
+        "looks": int(days),
+        "clear_looks": int(clear),
+        "median_gap_days": None if np.isnan(median) else float(median),
+        "longest_gap_days": None if np.isnan(longest) else int(longest),
+        "first_sensing": times.parse(group.first),
+        "last_sensing": times.parse(group.last),
+        "min_cloud_cover": group.min_cloud_cover,
+        "mean_cloud_cover": group.mean_cloud_cover,
+        "median_cloud_cover": statistics.median(group.clouds) if group.clouds else None,
+    }

@@ -16,16 +16,9 @@ from sqlalchemy import Connection, Dialect
 
 from satcat import times
 from satcat.api.base import Deletion
+from satcat.columns import Instant, Json
 from satcat.errors import FootprintError, TimeError
-from satcat.models import (
-    Instant,
-    Json,
-    deleted_products,
-    downloads,
-    products,
-    scope_products,
-    scopes,
-)  # fmt: skip
+from satcat.models import deleted_products, downloads, products, scope_products, scopes  # fmt: skip
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
 
 #: Rows that one statement names; SQLite binds at most 32,766 values.

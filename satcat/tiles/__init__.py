@@ -7,22 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from satcat.tiles.ids import Grid, epsg, exists, grid, normalise, read_list
+from satcat.tiles.ids import Grid, epsg, every, exists, grid, normalise, read_list
 
 if TYPE_CHECKING:
-    from satcat.tiles.geometry import TileRow, footprint, intersecting, rows
+    from satcat.tiles.geometry import TileRow, footprint, footprints_of, intersecting, rows, rows_of
 
 __all__ = [
     "Grid",
     "TileRow",
     "epsg",
+    "every",
     "exists",
     "footprint",
+    "footprints_of",
     "grid",
     "intersecting",
     "normalise",
     "read_list",
     "rows",
+    "rows_of",
 ]
 
 

@@ -51,6 +51,13 @@ def footprint(tile_id: str, *, densify: bool = False) -> BaseGeometry:
     return collected(cut(shapes[0]))
 
 
+def footprints_of(tile_ids: Sequence[str]) -> dict[str, BaseGeometry]:
+    """The polygons of many known tiles of one grid, by id, in the order given; as `footprint`."""
+    if not tile_ids:
+        return {}
+    return dict(zip(tile_ids, _cut_polygons(ids.grid(tile_ids[0]), tile_ids), strict=True))
+
+
 def intersecting(geometry: BaseGeometry, grid: Grid = "mgrs") -> list[str]:
     """The ids, in order, of the tiles that share a point with a geometry in normal form."""
     tile_ids, tree = _index(grid)
@@ -59,13 +66,20 @@ def intersecting(geometry: BaseGeometry, grid: Grid = "mgrs") -> list[str]:
 
 def rows() -> Iterator[TileRow]:
     """Every tile of both grids, MGRS first, by id."""
+    yield from rows_of(ids.every("mgrs"))
+    yield from rows_of(ids.every("wrs2"))
+
+
+def rows_of(tile_ids: Sequence[str]) -> Iterator[TileRow]:
+    """These known tiles, those of MGRS first."""
     land = ids.with_land()
-    tile_ids = ids.every("mgrs")
-    held = [tile_id in land for tile_id in tile_ids]
-    yield from _rows("mgrs", tile_ids, mgrs.areas(tile_ids).tolist(), held)
-    tile_ids = ids.every("wrs2")
-    unknown = [None] * len(tile_ids)
-    yield from _rows("wrs2", tile_ids, wrs2.areas(tile_ids).tolist(), unknown)
+    squares = [tile_id for tile_id in tile_ids if ids.grid(tile_id) == "mgrs"]
+    if squares:
+        held = [tile_id in land for tile_id in squares]
+        yield from _rows("mgrs", squares, mgrs.areas(squares).tolist(), held)
+    scenes = [tile_id for tile_id in tile_ids if ids.grid(tile_id) == "wrs2"]
+    if scenes:
+        yield from _rows("wrs2", scenes, wrs2.areas(scenes).tolist(), [None] * len(scenes))
 
 
 def _rows(

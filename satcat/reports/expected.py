@@ -1,0 +1,118 @@
+"""The rows of a coverage report: those that have products, and those that were asked for and have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from satcat import names, times
+from satcat.filters import SearchFilters
+from satcat.mirrored import NOT_MIRRORED, NOTHING, Survey
+from satcat.reports import periods
+from satcat.reports.groups import Group, Grouping, Key
+from satcat.sync import scopes
+from satcat.tiles import Grid, intersecting
+from satcat.times import Interval
+
+COMPLETE, PARTLY = "complete", "partly"
+
+
+class Row(NamedTuple):
+    """A row to be told: a group, or None where there are no products."""
+
+    key: Key
+    group: Group | None
+
+
+def tiles(
+    connection: Connection, filters: SearchFilters, survey: Survey, grid: Grid | None = None
+) -> list[str]:
+    """The tiles that must have a row, sorted: those named, those that touch the area, or those that are mirrored."""
+    if filters.tiles or filters.area is None:
+        return [tile for tile in survey.tiles if grid in (None, grid_of(tile))]
+    grids = {grid} if grid else grids_of(connection, filters)
+    return sorted({tile for one in grids for tile in intersecting(filters.area, one)})
+
+
+def grids_of(connection: Connection, filters: SearchFilters) -> set[Grid]:
+    """The grids along which what is asked for is cut; products without tile ids are matched to MGRS tiles."""
+    if filters.collection is not None:
+        collections = {filters.collection}
+    else:
+        collections = {scope.collection for scope in scopes.listing(connection)}
+    return {names.tile_grid(collection) or "mgrs" for collection in collections} or {"mgrs"}
+
+
+def grid_of(tile: str) -> Grid:
+    """The grid of a known tile."""
+    return "wrs2" if tile.isdigit() else "mgrs"
+
+
+def complete(
+    found: Iterable[Group],
+    wanted: Sequence[str],
+    filters: SearchFilters,
+    survey: Survey,
+    grouping: Grouping,
+) -> Iterator[Row]:
+    """Yield all rows in the order of the groups, which are sorted by place, as `wanted` is."""
+    waiting = list(reversed(wanted))
+    for place, of_place in groupby(found, key=lambda group: group.key.place):
+        while waiting and waiting[-1] <= place:
+            if (missing := waiting.pop()) != place:
+                yield from _rows(missing, [], filters, survey, grouping)
+        yield from _rows(place, list(of_place), filters, survey, grouping)
+    for missing in reversed(waiting):
+        yield from _rows(missing, [], filters, survey, grouping)
+
+
+def state(key: Key, survey: Survey, part: Interval | None = None) -> str:
+    """How much of a row's place and time is mirrored: `complete`, `partly` or `not mirrored`.
+
+    Args:
+        part: of the row's time only this.
+    """
+    asked = survey.asked
+    for narrower in (periods.interval(key.period) if key.period else None, part):
+        asked = asked.intersection(narrower) if asked and narrower else asked
+    if asked is None:
+        return COMPLETE  # it lies ahead
+    gaps = [
+        gap for gap in survey.gaps
+        if gap.concerns(key.collection, key.product_type, key.tile) and gap.interval.intersection(asked)
+    ]  # fmt: skip
+    if not gaps:
+        return COMPLETE
+    missing = [gap.interval for gap in gaps if gap.reason in (NOTHING, NOT_MIRRORED)]
+    return PARTLY if asked.minus(missing) else NOT_MIRRORED
+
+
+def _rows(
+    place: str, found: list[Group], filters: SearchFilters, survey: Survey, grouping: Grouping
+) -> Iterator[Row]:
+    """A place's rows with those added that have no products: one if there are none at all, and missing periods."""
+    nothing = Key(place, filters.collection, filters.product_type)
+    if not grouping.period:
+        yield from [Row(group.key, group) for group in found] or [Row(nothing, None)]
+        return
+    known = [group.key.period or "" for group in found]
+    end = survey.asked.end if survey.asked and filters.end else None
+    first = periods.of(filters.start, grouping.length) if filters.start else min(known, default="")
+    last = periods.of(end - times.MICROSECOND, grouping.length) if end else max(known, default="")
+    span: list[str | None] = list(periods.span(first, last)) if first and last else [None]
+    by_kind = groupby(found, key=lambda group: _kind(group.key, nothing, grouping))
+    for kind, groups in [(kind, list(each)) for kind, each in by_kind] or [(nothing, [])]:
+        of_period = {group.key.period: group for group in groups}
+        for period in span:
+            group = of_period.get(period)
+            yield Row(group.key if group else kind._replace(period=period), group)
+
+
+def _kind(key: Key, nothing: Key, grouping: Grouping) -> Key:
+    """What a row is called that has no products, but stands between such that have."""
+    if grouping.types:
+        return key._replace(period=None)
+    return nothing._replace(relative_orbit=key.relative_orbit)

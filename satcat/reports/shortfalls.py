@@ -1,0 +1,113 @@
+"""Where coverage falls short: periods of too few looks, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import Connection
+
+from satcat import mirrored
+from satcat.errors import FilterError
+from satcat.filters import SearchFilters
+from satcat.mirrored import NOT_MIRRORED, Survey
+from satcat.reports import coverage, expected, looks
+from satcat.reports.expected import COMPLETE, Row
+from satcat.reports.groups import CLEAR
+from satcat.reports.looks import Period
+from satcat.tiles import Grid
+from satcat.times import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A period in which a tile has too few looks.
+
+    `gap_start` is the day of the look before it, or the first day asked for; `gap_end` the day of the look after it, or the
+    day after the last one. Both are None where the asked time has no beginning and there is no look at all. `looks` counts
+    those in between, None where the mirror does not vouch for the period.
+    """
+
+    tile_id: str
+    collection: str | None = None
+    product_type: str | None = None
+    relative_orbit: int | None = None
+    gap_start: date | None = None
+    gap_end: date | None = None
+    gap_days: int | None = None
+    looks: int | None = None
+    mirrored: str = NOT_MIRRORED
+
+
+COLUMNS = tuple(f.name for f in fields(Shortfall))
+
+
+def shortfalls(
+    connection: Connection,
+    filters: SearchFilters,
+    by: Sequence[str] = ("tile", "product-type"),
+    *,
+    days: int,
+    least: int | None = None,
+    clear: float = CLEAR,
+    grid: Grid | None = None,
+) -> Iterator[Shortfall]:
+    """Yield the periods of more than `days` days with fewer than `least` clear looks, by tile.
+
+    The ends of the asked time count like looks; time that lies ahead is left out.
+
+    Args:
+        by: as for `coverage`, less periods.
+        least: None: any look counts, clear or not, and one is enough.
+
+    Raises:
+        FilterError: `by` names a period; else as `coverage`.
+    """
+    if periods := {"month", "year"} & set(by):
+        raise FilterError(f"--by {','.join(by)}: gaps are told whole, not by {periods.pop()}")
+    survey = mirrored.survey(connection, filters)
+    rows = coverage.rows(connection, filters, by, columns={"looks"}, clear=clear, grid=grid)
+    for row in rows:
+        for period in _periods(row, filters, survey, days, least):
+            yield _told(row, survey, period)
+
+
+def _periods(
+    row: Row, filters: SearchFilters, survey: Survey, days: int, least: int | None
+) -> list[Period | None]:
+    """A row's short periods; None stands for one that has no beginning."""
+    seen = None if row.group is None else row.group.clear_days if least else row.group.days
+    if survey.asked is None:
+        return []  # it lies ahead
+    if survey.asked.start is not None:
+        first = looks.from_date(survey.asked.start.date())
+    elif row.group is not None:
+        first = int(row.group.days.min())
+    else:
+        return [None]
+    assert survey.asked.end is not None
+    end = looks.from_date((survey.asked.end - timedelta(microseconds=1)).date()) + 1
+    found = looks.short_periods(
+        looks.NO_DAYS if seen is None else seen, first, end, longest=days, least=least or 1
+    )
+    return list(found)
+
+
+def _told(row: Row, survey: Survey, period: Period | None) -> Shortfall:
+    key = row.key
+    start, end = (
+        (looks.to_date(period.first), looks.to_date(period.end)) if period else (None, None)
+    )
+    part = Interval(_midnight(start), _midnight(end)) if start and end else None
+    state = expected.state(key, survey, part)
+    return Shortfall(
+        tile_id=key.place, collection=key.collection, product_type=key.product_type,
+        relative_orbit=key.relative_orbit, gap_start=start, gap_end=end,
+        gap_days=period.end - period.first if period else None,
+        looks=(period.looks if period else 0) if state == COMPLETE else None, mirrored=state,
+    )  # fmt: skip
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -1,0 +1,241 @@
+"""Groups of products that have tile ids, measured in SQL.
+
+What is measured of a group comes as one JSON array, instants joined to one text, so that a group costs one row however
+many products it has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Select
+from sqlalchemy.sql.elements import Null
+
+from satcat import space
+from satcat.conditions import as_it_is, conditions, is_one_of, unindexed
+from satcat.filters import SearchFilters
+from satcat.models import downloads, products, tile_months
+from satcat.reports import looks, periods
+from satcat.reports.groups import CLEAR, Group, Grouping, Key, Outlines, merged
+
+#: Filters on columns that the index of tiles holds.
+_INDEXED = {
+    "collection", "tile_id", "product_type", "processing_level", "cloud_cover", "start_date", "end_date",
+}  # fmt: skip
+#: Filters that the table tile_months can say.
+_SUMMARISED = {"collection", "tile_id", "product_type", "start_date", "end_date"}
+_BATCH = 500  # groups in memory at once
+_PLAIN = 5  # what is measured before the looks
+
+
+def groups(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Iterator[Group]:
+    """Yield the groups that have products, by tile, collection, type, orbit and period."""
+    return merged(_by_type(connection, filters, grouping), grouping)
+
+
+def _by_type(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Iterator[Group]:
+    read: Callable[[Sequence[Any], Grouping], list[Group]]
+    if not grouping.looks and _is_summarised(filters, grouping):
+        statement, read = _summaries(filters, grouping), _counted
+    elif set(filters.set_names) <= _INDEXED and not grouping.orbits:
+        statement, read = _tile_by_tile(filters, grouping), _measured
+    else:
+        statement, read = _all_at_once(connection, filters, grouping), _measured
+    done = _downloaded(connection, filters, grouping) if grouping.downloads else {}
+    rows = iter(connection.execute(statement, execution_options={"yield_per": _BATCH}))
+    while batch := list(islice(rows, _BATCH)):
+        found = read(batch, grouping)
+        drawn = _outlines(connection, filters, grouping, found) if grouping.outlines else {}
+        for group in found:
+            group.downloaded = done.get(group.key, 0)
+            group.outlines = drawn.get(group.key, group.outlines)
+        yield from found
+
+
+# From the products
+
+
+def _measures(grouping: Grouping) -> ColumnElement[str]:
+    """What is measured, in the order in which `_measured` reads it."""
+    c = products.c
+    start = sa.type_coerce(c.sensing_start, sa.Text())
+    clear = c.cloud_cover <= grouping.clear
+    size = sa.func.coalesce(sa.func.sum(c.size_bytes), 0)
+    measures: list[ColumnElement[Any]] = [
+        sa.func.count(), sa.func.count(sa.case((clear, 1))), size, sa.func.min(start), sa.func.max(start),
+    ]  # fmt: skip
+    if grouping.looks:
+        measures += [
+            sa.func.count(c.cloud_cover), _exact(sa.func.min(c.cloud_cover)), _exact(sa.func.avg(c.cloud_cover)),
+            sa.func.group_concat(start, ""), sa.func.group_concat(sa.case((clear, start)), ""),
+        ]  # fmt: skip
+    if grouping.looks and grouping.medians:
+        measures.append(sa.func.group_concat(_exact(c.cloud_cover), ","))
+    return sa.func.json_array(*measures, type_=sa.Text())
+
+
+def _exact(number: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A number as text with all its digits; SQLite's JSON keeps but 15."""
+    return sa.case((number.is_not(None), sa.func.printf("%!.17g", number)))
+
+
+def _measured(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
+    read = [(Key(*key), json.loads(measured)) for *key, measured in rows]
+    read = [(key, values) for key, values in read if values[0]]
+    found = [Group(key, *values[:_PLAIN]) for key, values in read]
+    if not grouping.looks:
+        return found
+    packed = looks.parse("".join(values[8] for _, values in read))
+    clear = looks.parse("".join(values[9] or "" for _, values in read))
+    ends = np.cumsum([group.products for group in found])[:-1]
+    clear_ends = np.cumsum([group.clear_products for group in found])[:-1]
+    days = zip(np.split(packed, ends), np.split(clear, clear_ends), strict=True)
+    for group, (_, values), (of_all, of_clear) in zip(found, read, days, strict=bool(found)):
+        group.known_clouds, least, mean = values[5:8]
+        group.min_cloud_cover = None if least is None else float(least)
+        group.mean_cloud_cover = None if mean is None else float(mean)
+        group.days, group.clear_days = of_all, of_clear
+        if grouping.medians and values[10]:
+            group.clouds = [float(cloud) for cloud in values[10].split(",")]
+    return found
+
+
+def _tile_by_tile(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
+    """Ask the index of tiles for one tile and type (and period) after the other; tile_months tells which there are.
+
+    One GROUP BY would read the whole index whatever the time: four times as long for one year of seven.
+    """
+    kinds = _kinds(filters, grouping)
+    start = sa.type_coerce(products.c.sensing_start, sa.Text())
+    asked = replace(filters, tile_id=None, collection=None)
+    within = []
+    wrap: Callable[[ColumnElement[Any]], ColumnElement[Any]] = as_it_is
+    if grouping.period:  # of several bounds on the start SQLite takes one; let it be the narrow one
+        wrap = unindexed
+        within = [start > kinds.c.period, start < kinds.c.period.concat("~")]
+    held = sa.select(_measures(grouping)).where(
+        products.c.tile_id == kinds.c.tile_id,
+        products.c.product_type.is_not_distinct_from(kinds.c.product_type),
+        unindexed(products.c.collection) == kinds.c.collection,
+        *within,
+        *conditions(asked, wrap),
+    )
+    keys = [kinds.c.tile_id, kinds.c.collection, kinds.c.product_type, sa.null(), kinds.c.period]
+    return sa.select(*keys, held.scalar_subquery()).order_by(*keys[:3], keys[4])
+
+
+def _kinds(filters: SearchFilters, grouping: Grouping) -> sa.Subquery:
+    """The tiles, collections, types and periods that have products."""
+    c = tile_months.c
+    period = sa.func.substr(c.month, 1, grouping.length) if grouping.period else sa.null()
+    columns = [
+        c.tile_id, c.collection, sa.func.nullif(c.product_type, "").label("product_type"),
+        sa.type_coerce(period, sa.Text()).label("period"),
+    ]  # fmt: skip
+    return sa.select(*columns).where(*_in_summaries(filters)).distinct().subquery("kinds")
+
+
+def _all_at_once(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Select[Any]:
+    keys = _keys(grouping)
+    grouped = _real(keys)
+    return (
+        sa.select(*keys, _measures(grouping))
+        .where(products.c.tile_id.is_not(None), *space.matches(connection, filters))
+        .group_by(*grouped)
+        .order_by(*grouped)
+    )
+
+
+def _keys(grouping: Grouping) -> list[ColumnElement[Any]]:
+    """The columns of a Key."""
+    c = products.c
+    period = sa.func.substr(c.sensing_start, 1, grouping.length, type_=sa.Text())
+    return [
+        c.tile_id, c.collection, c.product_type, c.relative_orbit if grouping.orbits else sa.null(),
+        period if grouping.period else sa.null(),
+    ]  # fmt: skip
+
+
+def _real(keys: list[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    return [key for key in keys if not isinstance(key, Null)]
+
+
+def _downloaded(
+    connection: Connection, filters: SearchFilters, grouping: Grouping
+) -> dict[Key, int]:
+    """How many products of each group there are as whole files. Starts from the downloads: they are few."""
+    keys = _keys(grouping)
+    done = sa.select(downloads.c.product_id).where(
+        downloads.c.status == "done", downloads.c.include.is_(None)
+    )
+    found = space.matches(connection, filters, [products.c.id.in_(done)])
+    statement = (
+        sa.select(*keys, sa.func.count())
+        .where(products.c.tile_id.is_not(None), *found)
+        .group_by(*_real(keys))
+    )
+    return {Key(*key): number for *key, number in connection.execute(statement)}
+
+
+def _outlines(
+    connection: Connection, filters: SearchFilters, grouping: Grouping, batch: list[Group]
+) -> dict[Key, Outlines]:
+    """The footprints of these groups, each once."""
+    named = sorted({group.key.place for group in batch})
+    clear = sa.func.coalesce(products.c.cloud_cover <= grouping.clear, sa.false())
+    asked = replace(filters, tile_id=named)
+    statement = sa.select(*_keys(grouping), products.c.footprint, clear).where(
+        *space.matches(connection, asked)
+    )
+    found: dict[Key, dict[bytes, bool]] = defaultdict(dict)
+    for *key, wkb, is_clear in connection.execute(statement):
+        if wkb is not None:
+            known = found[Key(*key)]
+            known[wkb] = bool(is_clear) or known.get(wkb, False)
+    return {key: Outlines(tuple(each), tuple(each.values())) for key, each in found.items()}
+
+
+# From the summaries
+
+
+def _is_summarised(filters: SearchFilters, grouping: Grouping) -> bool:
+    """Tell whether tile_months knows all that is asked."""
+    whole = all(periods.is_whole(bound) for bound in (filters.start, filters.end))
+    known = set(filters.set_names) <= _SUMMARISED and whole
+    return known and grouping.clear == CLEAR and not grouping.orbits
+
+
+def _summaries(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
+    c = tile_months.c
+    keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
+    keys += [sa.func.substr(c.month, 1, grouping.length)] if grouping.period else []
+    sums = [sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)]
+    return sa.select(*keys, *sums).where(*_in_summaries(filters)).group_by(*keys).order_by(*keys)
+
+
+def _counted(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
+    return [
+        Group(Key(tile, collection, product_type or None, None, *rest[:-3]), *rest[-3:])
+        for tile, collection, product_type, *rest in rows
+    ]
+
+
+def _in_summaries(filters: SearchFilters) -> list[ColumnElement[bool]]:
+    """The rows of tile_months that may count something of what is asked."""
+    c = tile_months.c
+    asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
+    found = [column == value for column, value in asked if value is not None]
+    found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
+    length = periods.LENGTHS["month"]
+    found += [c.month >= periods.of(filters.start, length)] if filters.start else []
+    if filters.end:
+        last = periods.of(filters.end, length)
+        found.append(c.month < last if periods.is_whole(filters.end) else c.month <= last)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import statistics
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -18,11 +18,11 @@ from satcat import mirrored, names, space, tiles, times
 from satcat.conditions import check_where, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED
+from satcat.mirrored import NOT_MIRRORED, Survey
 from satcat.models import products
 from satcat.reports import expected, footprinted, looks, tiled
-from satcat.reports.expected import COMPLETE, Row
-from satcat.reports.groups import AOI, CLEAR, Group, Grouping, merged
+from satcat.reports.expected import COMPLETE, PARTLY, Row
+from satcat.reports.groups import AOI, CLEAR, Group, Grouping, Key, merged
 from satcat.reports.shares import Place
 from satcat.tiles import Grid
 
@@ -121,11 +121,10 @@ def rows(
     columns: Collection[str],
     clear: float,
     grid: Grid | None = None,
-) -> Iterator[Row]:
-    """Yield the groups that `coverage` would tell of, and the rows that have none."""
+) -> tuple[Survey, Iterator[Row]]:
+    """What is mirrored of it, and the groups that `coverage` would tell of with the rows that have none."""
     report = _Report(connection, filters, by, columns, clear, area=False, grid=grid)
-    with where_errors(filters):
-        yield from report.of_tiles()
+    return report.survey, report.of_tiles()
 
 
 def measures_area(connection: Connection, filters: SearchFilters) -> bool:
@@ -179,7 +178,11 @@ class _Report:
         )
         self.connection, self.filters, self.grid = connection, filters, grid
         self.grouping = _grouping(by, wanted, clear, outlines=drawn)
-        self.survey = mirrored.survey(connection, filters)
+        survey = mirrored.survey(connection, filters)
+        self.tiles = expected.tiles(connection, filters, survey, grid)
+        if filters.area is not None and self.tiles:  # of an area it is known tile by tile
+            survey = mirrored.survey(connection, replace(filters, tile_id=self.tiles))
+        self.survey = survey
         self._measured: tuple[str, Place] | None = None
 
     def of_area(self) -> Iterator[Row]:
@@ -192,10 +195,9 @@ class _Report:
 
     def of_tiles(self) -> Iterator[Row]:
         """The rows of the tiles."""
-        wanted = expected.tiles(self.connection, self.filters, self.survey, self.grid)
-        both = heapq.merge(self._tiled(), self._untiled(wanted), key=lambda group: group.key.order)
+        both = heapq.merge(self._tiled(), self._untiled(), key=lambda group: group.key.order)
         found = merged(both, self.grouping)
-        return expected.complete(found, wanted, self.filters, self.survey, self.grouping)
+        return expected.complete(found, self.tiles, self.filters, self.survey, self.grouping)
 
     def told(self, rows: list[Row]) -> Iterator[TileCoverage]:
         """These rows in numbers."""
@@ -205,7 +207,7 @@ class _Report:
             values: dict[str, Any] = {}
             if row.group is not None:
                 values = _values(row.group, self.grouping, *next(gaps)) | self._shares(row.group)
-            mirrored_ = expected.state(row.key, self.survey)
+            mirrored_ = self._state(row.key)
             if row.group is None and mirrored_ == COMPLETE:
                 values = self._nothing()
             yield TileCoverage(
@@ -213,13 +215,20 @@ class _Report:
                 relative_orbit=row.key.relative_orbit, period=row.key.period, mirrored=mirrored_, **values,
             )  # fmt: skip
 
+    def _state(self, key: Key) -> str:
+        """How much of a row is mirrored; of a whole area, what is true of all its tiles."""
+        if key.tile is not None or not self.tiles:
+            return expected.state(key, self.survey)
+        states = {expected.state(key._replace(place=tile), self.survey) for tile in self.tiles}
+        return states.pop() if len(states) == 1 else PARTLY
+
     def _tiled(self) -> Iterator[Group]:
         if self.filters.collection and names.tile_grid(self.filters.collection) is None:
             return iter(())
         found = tiled.groups(self.connection, self.filters, self.grouping)
         return (g for g in found if self.grid in (None, expected.grid_of(g.key.place)))
 
-    def _untiled(self, wanted: Sequence[str]) -> Iterator[Group]:
+    def _untiled(self) -> Iterator[Group]:
         """Groups of products without tile ids, matched to the tiles wanted, or to all."""
         asked = self.filters.collection
         collections = [
@@ -229,7 +238,7 @@ class _Report:
         ]
         if not collections:
             return iter(())
-        asked_for = wanted or tiles.every(self.grid or "mgrs")
+        asked_for = self.tiles or tiles.every(self.grid or "mgrs")
         shapes = {
             name: shape
             for grid in ("mgrs", "wrs2")

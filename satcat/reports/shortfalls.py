@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
-from satcat import mirrored
+from satcat.conditions import where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.mirrored import NOT_MIRRORED, Survey
@@ -66,16 +66,14 @@ def shortfalls(
     """
     if periods := {"month", "year"} & set(by):
         raise FilterError(f"--by {','.join(by)}: gaps are told whole, not by {periods.pop()}")
-    survey = mirrored.survey(connection, filters)
-    rows = coverage.rows(connection, filters, by, columns={"looks"}, clear=clear, grid=grid)
-    for row in rows:
-        for period in _periods(row, filters, survey, days, least):
-            yield _told(row, survey, period)
+    survey, rows = coverage.rows(connection, filters, by, columns={"looks"}, clear=clear, grid=grid)
+    with where_errors(filters):
+        for row in rows:
+            for period in _periods(row, survey, days, least):
+                yield _told(row, survey, period)
 
 
-def _periods(
-    row: Row, filters: SearchFilters, survey: Survey, days: int, least: int | None
-) -> list[Period | None]:
+def _periods(row: Row, survey: Survey, days: int, least: int | None) -> list[Period | None]:
     """A row's short periods; None stands for one that has no beginning."""
     seen = None if row.group is None else row.group.clear_days if least else row.group.days
     if survey.asked is None:

@@ -180,3 +180,15 @@ def test_a_row_has_a_value_for_every_column(
     keep(*scattered(random.Random(2), make_over, 12, relative_orbit=94))
     row = next(coverage(connection, SearchFilters(), by=("tile", "product-type", "orbit", "month")))
     assert [name for name in COLUMNS if getattr(row, name) is None] == []
+
+
+def test_of_an_area_each_tile_says_for_itself_whether_it_is_mirrored(
+    connection: Connection, make_over: Make, keep: Callable[..., None], mirror: Callable[..., None]
+) -> None:
+    mirror("2024-06-01", "2024-07-01", tile_id=["30TWN"])
+    keep(make_over(shapely.box(-2.9, 42.9, -2.7, 43.1), tile_id="30TWN", sensing_start=START))
+    rows = table(connection, bbox=(-3.2, 42.8, -2.2, 43.4), aoi=True, by=("tile",), **JUNE)
+    assert {tile: row.mirrored for tile, row in rows.items() if row.mirrored != "not mirrored"} == {
+        "AOI": "partly", "30TWN": "complete",
+    }  # fmt: skip
+    assert rows["30TVN"].products is None

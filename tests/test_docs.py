@@ -16,6 +16,7 @@ from satcat.cli.frame import EXIT_CODES, Command
 from satcat.database import Database
 from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox
+from satcat.schema import EXAMPLES
 from satcat.sync import store
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
@@ -142,13 +143,18 @@ def test_the_readmes_python_runs(
 def test_the_readmes_sql_marks_products(
     catalogue_path: Path, database: Database, make_product: Callable[..., SatelliteImage]
 ) -> None:
-    (block,) = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    marking, _ = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     with database.write() as connection:
         store.store(connection, [make_product()], scope_id=None, at=times.now())
     with sqlite3.connect(catalogue_path) as plain:
-        plain.executescript(block)
+        plain.executescript(marking)
         (marked,) = plain.execute(
             "SELECT count(*) FROM downloads WHERE status = 'queued'"
         ).fetchone()
     plain.close()
     assert marked == 1
+
+
+def test_the_readmes_reports_are_those_of_the_schema_page_which_are_run() -> None:
+    _, reports = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    assert reports == "\n".join(f"-- {each.question}\n{each.sql};\n" for each in EXAMPLES[:5])

@@ -152,7 +152,7 @@ def test_report_tells_not_mirrored_from_nothing(run: Run, mirror: Path) -> None:
         for row in json.loads(run("report", "coverage", *asked, "-f", "json").out)
     }
     assert (rows["33UUP"]["products"], rows["33UUP"]["mirrored"]) == (None, "not mirrored")
-    assert (rows["30TWM"]["month"], rows["30TWM"]["mirrored"]) == ("2024-06", "complete")
+    assert (rows["30TWM"]["period"], rows["30TWM"]["mirrored"]) == ("2024-06", "complete")
     ids = run(
         "query", "--tile", "30TWM", "--start", "2024-06-01", "--end", "2024-06-30", "-f", "ids"
     ).out.split()

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from satcat.models import Instant, Json, products
+from satcat.columns import Instant, Json
+from satcat.models import products
 
 T = TypeVar("T")
 

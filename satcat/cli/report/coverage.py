@@ -121,10 +121,11 @@ def _list_tiles(
     if area is None and coverage.SHARES & set(chosen):
         area = catalogue.measures_area(filters)
         if not area:
-            chosen = [name for name in chosen if out.columns or name not in coverage.SHARES]
             settings.say(
                 f"more than {coverage.FEW:,} products: the shares really covered are left out; --area measures them"
             )
+    if not area and out.format == "table" and not out.columns:
+        chosen = [name for name in chosen if name not in coverage.SHARES]
     needed = {*chosen, "clear_looks"} if min_clear else set(chosen)
     rows = catalogue.coverage(filters, by=by, columns=needed, area=area, **how)
     if min_clear:

@@ -29,6 +29,7 @@ COMMANDS = [
     ["queue"],
     ["queue", "retry"],
     ["verify", "--files"],
+    ["adopt", "."],
     ["unmark", "--all"],
     ["db", "check"],
     ["db", "current"],

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,7 +254,7 @@ _BEGAN = time.monotonic()
 
 
 def _say(what: str) -> None:
-    print(f"{time.monotonic() - _BEGAN:8.1f} s  {what}", flush=True)
+    print(f"{time.monotonic() - _BEGAN:8.1f} s  {what}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -45,6 +45,7 @@ _ENTRIES = """
       AND entry.last_day >= ? AND entry.first_day <= ?
 """
 _TILED = products.alias("tiled")
+_OUTLINED = products.c.footprint.is_not(None)
 
 
 def matches(
@@ -66,7 +67,7 @@ def matches(
         found += _in_tiles(connection, filters, touched, by_tile, found, few=bool(few))
     if area is not None:
         keys = _touching(connection, area, filters.interval, found, few=bool(few))
-        found.append(is_one_of(products.c.pk, keys))
+        found += [is_one_of(products.c.pk, keys), _OUTLINED]
     return found
 
 
@@ -85,8 +86,8 @@ def _in_tiles(
     """Of the tiles that mean their footprints; what has a tile id of its own goes by that."""
     if by_tile is None:
         keys = _touching(connection, touched, filters.interval, found, few=few)
-        return [is_one_of(products.c.pk, keys)]
-    untiled = products.c.tile_id.is_(None)
+        return [is_one_of(products.c.pk, keys), _OUTLINED]
+    untiled = sa.and_(products.c.tile_id.is_(None), _OUTLINED)
     keys = _touching(connection, touched, filters.interval, [*found, untiled], few=few)
     either = sa.union_all(by_tile, each(keys))
     own = is_one_of(unindexed(products.c.tile_id), filters.tiles)
@@ -137,8 +138,7 @@ def _tested(
     connection: Connection, found: list[Condition], test: Callable[[Sequence[bytes]], Flags]
 ) -> list[int]:
     """The keys of those of these products whose footprint passes the test."""
-    held = products.c.footprint.is_not(None)
-    statement = sa.select(products.c.pk, products.c.footprint).where(*found, held)
+    statement = sa.select(products.c.pk, products.c.footprint).where(*found, _OUTLINED)
     passed: list[int] = []
     for page in connection.execute(statement).partitions(_BATCH):
         keys, stored = zip(*page, strict=True)

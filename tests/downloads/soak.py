@@ -167,7 +167,7 @@ class People:
             case 1:
                 self._do("UPDATE downloads SET status = 'cancelled' WHERE product_id = ?", one)
             case 2:
-                self._do("DELETE FROM downloads WHERE product_id = ?", one)
+                self._do("DELETE FROM downloads WHERE product_id = ?", one, lose=True)
             case 3:
                 level = self.chance.randrange(10)
                 self._do(f"UPDATE downloads SET priority = {level} WHERE product_id = ?", one)
@@ -351,8 +351,7 @@ class Soak:
             settings.ranges = chance.choice(_RANGES)
             settings.rate = chance.choice([None, 300_000, 600_000])
             settings.chunked, settings.etags = chance.random() < 0.2, chance.random() < 0.7
-            settings.token_seconds = chance.choice([8, 40, 600])
-        if chance.random() < 0.02 and time.monotonic() > self.expired + 3:
+        if chance.random() < 0.02 and time.monotonic() > self.expired + 5:
             # twice in a row it would be a refusal of the account
             self.sandbox.faults.next("expired", match="$value")
             self.expired = time.monotonic()

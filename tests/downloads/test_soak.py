@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from blake3 import blake3
 
 from satcat.database import Database
-from satcat.downloads import slots
+from satcat.downloads import queue, slots
 from satcat.models import account_slots, download_attempts, downloads, products
 from satcat.sandbox import Sandbox, packages
 
@@ -262,3 +263,30 @@ def test_a_worker_stopped_with_the_catalogue_in_its_hands_only_delays_the_others
     with database.read() as connection:
         assert connection.scalars(sa.select(downloads.c.status)).all() == ["done"] * 3
     assert len(os.listdir(out)) == 3 and hidden(out) == []
+
+
+def test_a_power_cut_at_any_moment_leaves_no_row_that_promises_more_than_is_on_the_disk(
+    publish: Publish, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    order = []
+
+    def noting(owner: Any, name: str, word: Callable[..., str]) -> None:
+        original = getattr(owner, name)
+
+        def noted(*args, **options):
+            order.append(word(*args))
+            return original(*args, **options)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    def safety(connection: sa.Connection, *_: object) -> str:
+        full = connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        return "durable" if full else "lost in a power cut"
+
+    noting(os, "fsync", lambda handle: "folder" if S_ISDIR(os.fstat(handle).st_mode) else "bytes")
+    noting(os, "link", lambda *_: "name")
+    noting(queue, "announce", lambda *args: f"announced, {safety(*args)}")
+    noting(queue, "finish", lambda *args: f"done, {safety(*args)}")
+    run()
+    assert order == ["bytes", "announced, durable", "name", "folder", "done, durable"]

@@ -264,23 +264,24 @@ class Fetcher:
     def _place(self, job: Job, part: PartFile, brought: Brought) -> Held:
         """Give the file the first name that is free, or that of an earlier, no longer right file of this download.
 
-        Nothing else is ever overwritten.
+        Nothing else is ever overwritten. Where the very same bytes have the name, they are taken for it.
         """
         folder = self.make_folder(brought.product)
         for mark in marks(brought.product):
             target = folder / final_name(brought.product, brought.filename, part.head, mark=mark)
-            ours = str(target) == job.claimed.path and _is_known(job)
-            if os.path.lexists(target) and not ours:
-                continue
             file = Held(
                 str(target), brought.size_bytes, brought.checksum_algorithm, brought.checksum,
                 brought.verification,
             )  # fmt: skip
+            ours = str(target) == job.claimed.path and _is_known(job)
+            there = os.path.lexists(target) and not ours
+            if there and not _is_as_stored(file, job.stop):
+                continue
             try:
                 with self.database.write(durable=True) as connection:
                     queue.announce(connection, job.claimed, file)
                 with self.naming(job):
-                    part.place(target, replace=ours)
+                    part.discard() if there else part.place(target, replace=ours)
             except NameTakenError:
                 continue
             except LostClaimError:
@@ -296,13 +297,14 @@ def _is_known(job: Job) -> bool:
     return job.claimed.verified_at is not None or _is_as_stored(job.claimed, job.stop)
 
 
-def _is_as_stored(claimed: Claimed, stop: threading.Event) -> bool:
-    path = Path(claimed.path or "")
-    if claimed.checksum is None or claimed.checksum_algorithm is None:
+def _is_as_stored(file: Claimed | Held, stop: threading.Event) -> bool:
+    """Whether the bytes at the path are those that are spoken of."""
+    path = Path(file.path or "")
+    if file.checksum is None or file.checksum_algorithm is None:
         return False
     try:
-        right_size = path.is_file() and path.stat().st_size == claimed.size_bytes
-        return right_size and hash_file(path, claimed.checksum_algorithm, stop) == claimed.checksum
+        right_size = path.is_file() and path.stat().st_size == file.size_bytes
+        return right_size and hash_file(path, file.checksum_algorithm, stop) == file.checksum
     except OSError:  # what cannot be read cannot be known
         return False
 

@@ -188,6 +188,23 @@ def test_a_right_file_that_is_there_is_not_fetched_again(
     assert len(sandbox.log) == 0
 
 
+def test_without_a_checksum_a_file_marked_anew_is_not_kept_twice(
+    publish: Publish, run: Run, row: Look, database: Database, sandbox: Sandbox, out: Path
+) -> None:
+    (one,) = publish()
+    sandbox.catalogue.late_checksum(one)
+    with database.write() as connection:
+        connection.execute(sa.update(products).values(blake3=None, md5=None, size_bytes=None))
+    for _ in range(2):
+        assert run().done == 1
+        before = row(one)
+        with database.write() as connection:
+            connection.execute(sa.delete(downloads))
+            marks.mark(connection, [one])
+    assert os.listdir(out) == [Path(before.path).name]
+    assert before.verification == "structure"
+
+
 def test_an_altered_file_of_the_same_download_is_replaced(
     publish: Publish, run: Run, row: Look, database: Database, out: Path
 ) -> None:

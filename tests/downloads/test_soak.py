@@ -68,7 +68,7 @@ def mixed(
 @pytest.mark.parametrize(
     ("kills", "number", "seed"),
     [
-        pytest.param(30, 12, 1, id="short"),
+        pytest.param(20, 12, 1, id="short"),
         pytest.param(500, 80, 2, id="long", marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )

@@ -160,11 +160,14 @@ def _layout(record: Record) -> tuple[str, ...]:
     if record.collection == "SENTINEL-2":
         found = _S2_NAME.match(record.name)
         level, sensed, tile = found.groups() if found else ("MSI", "0", "T00AAA")
-        bands = f"GRANULE/IMG_DATA/{tile}_{sensed}"
+        folder, ending = (
+            ("IMG_DATA/R10m", "_10m.jp2") if level == "MSIL2A" else ("IMG_DATA", ".jp2")
+        )
+        bands = f"GRANULE/{level[3:]}_{tile}/{folder}/{tile}_{sensed}"
         return (
             "manifest.safe",
             f"MTD_{level}.xml",
-            *(f"{bands}_{b}.jp2" for b in ("B02", "B03", "B04")),
+            *(f"{bands}_{b}{ending}" for b in ("B02", "B03", "B04", "B08")),
         )
     if record.collection == "SENTINEL-3":
         return ("xfdumanifest.xml", "product.xml", "Oa01_radiance.nc", "Oa02_radiance.nc")

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from satcat.database import Database
+from satcat.downloads.check import verify_files
 from satcat.models import downloads
 from satcat.sandbox import Sandbox, packages
 from satcat.sandbox.responses import as_json
@@ -64,11 +65,11 @@ def test_only_the_wanted_files_and_the_manifest_come_into_a_safe_folder(
     sandbox: Sandbox, out: Path,
 ) -> None:  # fmt: skip
     (one,) = publish()
-    want(one, "*_B0[34].jp2", "*MTD*.xml")
+    want(one, "*_B0[34]_10m.jp2", "*MTD*.xml")
     assert run().done == 1
     whole, here = package(sandbox, one), inside(Path(row(one).path))
     assert {name for name in here if not name.endswith((".jp2", ".xml"))} == {"manifest.safe"}
-    assert sorted(here) == sorted(n for n in whole if "_B02" not in n) and len(here) == 4
+    assert sorted(here) == sorted(n for n in whole if "_B02" not in n and "_B08" not in n)
     assert all(whole[name] == content for name, content in here.items())
     assert os.listdir(out) == [sandbox.catalogue.products[one].name]
     found = row(one)
@@ -114,7 +115,7 @@ def test_what_no_pattern_matches_fails_and_names_the_patterns_and_the_files(
     for one in ids:
         want(one, "*_B99.jp2", "*.tif")
     assert run().failed == 2
-    for one, files in zip(ids, ("5", "1"), strict=True):
+    for one, files in zip(ids, ("6", "1"), strict=True):
         assert row(one).error.endswith(
             f"no file matches *_B99.jp2 or *.tif; its package has {files}"
         )
@@ -247,7 +248,7 @@ def test_a_size_that_is_not_that_of_the_listing_is_never_taken(
     def off(answer: dict[str, Any]) -> dict[str, Any]:
         return {"result": [{**e, "ContentLength": e["ContentLength"] + lie} for e in answer["result"]]}  # fmt: skip
 
-    sandbox.faults.next("edited", n=99, edit=off, match=listing("IMG_DATA"))
+    sandbox.faults.next("edited", n=99, edit=off, match=listing("R10m"))
     once()
     assert row(one).status == "bad_at_source" and "size is" in row(one).error
     assert not list(out.glob("*.SAFE"))
@@ -276,7 +277,7 @@ def test_no_fault_leaves_a_wrong_file_behind(
     (one,) = publish()
     want(one, "*_B0[34]*", "*.xml")
     sandbox.faults.next(kind, match="manifest.safe)/$value", rate=1e6, after=60)
-    sandbox.faults.next(kind, match="_B03.jp2)/$value", rate=1e6, after=100)
+    sandbox.faults.next(kind, match="_B03_10m.jp2)/$value", rate=1e6, after=100)
     sandbox.faults.next(kind, match="MTD", rate=1e6, after=100)
     assert once().done == 1
     assert inside(Path(row(one).path)).items() <= package(sandbox, one).items()
@@ -310,7 +311,7 @@ def test_without_a_usable_manifest_the_sizes_count(
     assert row(one).verification == "size_only" and len(inside(Path(row(one).path))) == 1
 
 
-@pytest.mark.parametrize("where", ["/Nodes", listing("IMG_DATA"), "$value"])
+@pytest.mark.parametrize("where", ["/Nodes", listing("R10m"), "$value"])
 def test_being_asked_to_wait_is_no_failure_and_what_is_here_is_kept(
     where: Any, publish: Callable[..., list[str]], run: Callable[..., Any], row: Callable[[str], Any],
     want: Callable[..., None], sandbox: Sandbox,
@@ -329,9 +330,9 @@ def test_a_listing_that_fails_is_tried_again_alone(
 ) -> None:  # fmt: skip
     (one,) = publish()
     want(one, "*_B03*")
-    sandbox.faults.next(kind, n=2, match=listing("IMG_DATA"))
+    sandbox.faults.next(kind, n=2, match=listing("R10m"))
     assert run().done == 1 and row(one).claim == 1
-    assert len([r for r in sandbox.log.matching("/Nodes") if "$value" not in str(r)]) == 4 + 2
+    assert len([r for r in sandbox.log.matching("/Nodes") if "$value" not in str(r)]) == 6 + 2
 
 
 def test_products_that_are_gone_or_archived_are_said_to_be(
@@ -399,3 +400,57 @@ def test_a_row_takes_one_connection(
         want(one, "*")
     assert run().done == 6
     assert sandbox.log.peak("$value") <= 4
+
+
+def test_verify_looks_at_parts_for_what_was_asked_of_them(
+    publish: Callable[..., list[str]], run: Callable[..., Any], row: Callable[[str], Any], want: Callable[..., None],
+    database: Database, sandbox: Sandbox,
+) -> None:  # fmt: skip
+    fine, missing, altered, unlisted = publish(4)
+    for one in (fine, missing, altered, unlisted):
+        want(one, "*_B0[34]_10m.jp2")
+
+    def without(answer: dict[str, Any]) -> dict[str, Any]:
+        return {"result": [e for e in answer["result"] if e["Name"] != "manifest.safe"]}
+
+    sandbox.faults.next(
+        "edited", edit=without, match=lambda request: listing(".SAFE")(request) and unlisted in request.path
+    )  # fmt: skip
+    assert run().done == 4 and row(unlisted).verification == "size_only"
+    assert verify_files(database).ok == 4
+    next(Path(row(missing).path).rglob("*_B03*")).unlink()
+    next(Path(row(unlisted).path).rglob("*_B04*")).unlink()
+    band = next(Path(row(altered).path).rglob("*_B04*"))
+    band.write_bytes(bytes(band.stat().st_size))
+    report = verify_files(database, requeue=True)
+    assert {p.product_id for p in report.problems} == {missing, altered, unlisted}
+    assert run().done == 3 and verify_files(database).problems == []
+
+
+def test_folders_follow_the_layout_whatever_an_earlier_run_had(
+    publish: Callable[..., list[str]], run: Callable[..., Any], row: Callable[[str], Any], want: Callable[..., None],
+    sandbox: Sandbox, out: Path,
+) -> None:  # fmt: skip
+    (one,) = publish()
+    want(one, "*_B03*")
+    sandbox.faults.next("status", n=20, status=422, match="_B03")
+    run()
+    assert row(one).status == "failed" and list(out.glob(".*.parts/manifest.safe"))
+    sandbox.faults.clear()
+    sandbox.log.clear()
+    want(one, "*_B03*", status="queued")
+    assert run(layout="collection/date/tile").done == 1
+    assert len(sandbox.log.matching("$value")) == 1  # the manifest was here
+    assert len(Path(row(one).path).relative_to(out).parts) == 4
+    assert [path.name for path in out.iterdir()] == ["SENTINEL-2"]
+
+
+def test_a_row_called_off_leaves_nothing(
+    publish: Callable[..., list[str]], run: Callable[..., Any], want: Callable[..., None], sandbox: Sandbox,
+    out: Path,
+) -> None:  # fmt: skip
+    (one,) = publish()
+    want(one, "*_B03*")
+    sandbox.faults.on_request(lambda request: want(one, "*_B03*", status="cancelled"), match="_B03")
+    run()
+    assert os.listdir(out) == []

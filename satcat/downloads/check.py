@@ -165,9 +165,9 @@ def _look(database: Database, row: Row[Any], examiner: Examiner) -> CheckedFile:
 
 
 def _folder(path: Path, row: Row[Any], examiner: Examiner) -> Verdict:
-    """By its manifest; without one all that can be seen is that it did not shrink."""
+    """By its manifest; of what that does not list all that can be seen is that it did not shrink."""
     verdict = examiner.folder(path, row.include)
-    if verdict.state is State.UNVERIFIED and row.size_bytes is not None:
+    if verdict.state in (State.RIGHT, State.UNVERIFIED) and row.size_bytes is not None:
         total = sum(inside.stat().st_size for inside in path.rglob("*") if inside.is_file())
         if total < row.size_bytes:
             return Verdict(State.PARTIAL, f"{total} bytes instead of {row.size_bytes}")

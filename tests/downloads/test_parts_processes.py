@@ -131,8 +131,8 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_wakes(
     sandbox.settings.rate = 1_000_000
     (one,) = parts(1, size_bytes=3_000_000)
     child = start(database, out, sandbox)
-    wait_until(lambda: list(out.glob(".*.parts/manifest.safe")))
-    child.send_signal(signal.SIGSTOP)
+    wait_until(lambda: any(path.stat().st_size > 100_000 for path in out.glob(".*.part")))
+    child.send_signal(signal.SIGSTOP)  # in the midst of a file, with no transaction open
     with database.write() as connection:
         connection.execute(sa.update(downloads).values(lease_until=None))
     sandbox.settings.rate = None

@@ -265,6 +265,24 @@ def test_a_worker_stopped_with_the_catalogue_in_its_hands_only_delays_the_others
     assert len(os.listdir(out)) == 3 and hidden(out) == []
 
 
+def test_three_workers_of_four_share_four_connections_and_log_in_once_each(
+    publish: Publish, orders: Orders, sandbox: Sandbox, database: Database
+) -> None:
+    sandbox.settings.rate, sandbox.settings.token_seconds = 300_000, 2
+    publish(24, size_bytes=300_000)
+    workers = [begin(replace(orders, number=n, lease=60)) for n in range(3)]
+    for worker in workers:
+        worker.join(60)
+    with database.read() as connection:
+        assert connection.scalars(sa.select(downloads.c.status)).all() == ["done"] * 24
+        assert set(connection.scalars(sa.select(account_slots.c.worker))) == {None}
+    requests = sandbox.log.matching("$value")
+    assert {request.user_agent for request in requests} == {"soak 0", "soak 1", "soak 2"}
+    assert sandbox.log.peak("$value") == slots.MOST
+    assert 429 not in [request.status for request in requests]
+    assert sandbox.accounts.logins == 3
+
+
 def test_a_power_cut_at_any_moment_leaves_no_row_that_promises_more_than_is_on_the_disk(
     publish: Publish, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

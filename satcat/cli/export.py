@@ -12,7 +12,7 @@ from satcat import exports
 from satcat.cli import options, wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
-from satcat.cli.mirrored import insist, tell
+from satcat.cli.mirrored import insist, suggest, tell
 from satcat.cli.output import chosen_columns
 from satcat.products import RESULT_COLUMNS
 
@@ -71,6 +71,8 @@ def command(
             return progress.counted(rows, f"writing {out.name}", total, quiet=settings.quiet)
 
         written = catalogue.export(out, filters, form=form, columns=names, watch=watch, **choice)
+        if not written:
+            suggest(settings, catalogue, filters)
     settings.say(
         f"{wording.count(written, 'product')} in {out}, {wording.size(out.stat().st_size)}"
     )

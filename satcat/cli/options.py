@@ -1,10 +1,10 @@
 """Every option that several commands share, once.
 
-filters  --collection … --where     sync, query, report coverage, report calendar, mark, unmark
-area     --bbox --geometry --point  tiles; a part of the filters
-selection  --covers … --limit      query, mark, export
-strict   --strict                   query, report coverage, report calendar, mark
-output   -f --columns -o            query, sql, report, tiles, queue list, scopes list (in output.py)
+filters    --collection … --where   sync, query, report coverage, report calendar, mark, unmark, export
+area       --bbox --geometry --point  tiles; a part of the filters
+selection  --covers … --limit       query, mark, export
+strict     --strict                 query, report coverage, report calendar, mark, export
+output     -f --columns -o          query, sql, report, tiles, queue list, scopes list (in output.py)
 """
 
 from __future__ import annotations

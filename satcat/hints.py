@@ -110,7 +110,9 @@ def _names(filters: SearchFilters) -> Iterator[str]:
     if name is not None and "*" not in name and "?" not in name:
         yield f"--name {name}: that is a whole name, with its suffix; write {name}* or --contains {name}"
     for text in filters.texts:
-        if text != text.upper():
+        if "*" in text:
+            yield f"--contains {text}: * stands for itself there; write --name '*{text.strip('*')}*'"
+        elif text != text.upper():
             yield f"--contains {text}: capitals matter"
     if filters.cloud_cover is not None and 0 < filters.cloud_cover < 1:
         yield f"--cloud {filters.cloud_cover:g}: that is in percent"

@@ -185,7 +185,7 @@ def _degrees(value: Any, count: int, form: str) -> tuple[float, ...]:
     """Numbers on the grid that a source is asked with."""
     from satcat.globe import DECIMALS
 
-    stated = _SEPARATOR.split(value.strip()) if isinstance(value, str) else list(value)
+    stated = _SEPARATOR.split(value.strip("()[] ")) if isinstance(value, str) else list(value)
     numbers = tuple(round(number(item), DECIMALS) + 0.0 for item in stated)
     if len(numbers) != count:
         raise FilterError(f"give {form}, not {len(numbers)}")

@@ -49,6 +49,7 @@ def said(catalogue: Database, **fields: Any) -> list[str]:
         ({"bbox": (41.2, -3.6, 41.4, -3.5)}, "--bbox: no product touches it, but with latitude"),
         ({"geometry": "POLYGON ((41.2 -3.6, 41.3 -3.5, 41.2 -3.5, 41.2 -3.6))"}, "--geometry: no product touches it"),
         ({"name": "S2A_MSIL2A_2024"}, "write S2A_MSIL2A_2024* or --contains S2A_MSIL2A_2024"),
+        ({"contains": "*L2A*"}, "--contains *L2A*: * stands for itself there; write --name '*L2A*'"),
         ({"contains": "msil2a"}, "--contains msil2a: capitals matter"),
         ({"cloud_cover": 0.2}, "--cloud 0.2: that is in percent"),
     ],

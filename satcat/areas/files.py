@@ -59,6 +59,8 @@ def read_content(
     text = _text(data, name).strip()
     if not text:
         raise FootprintError(f"{short(name)} is empty")
+    if not texts.is_one(text):  # what else is in the file is nobody's business
+        raise FootprintError(f"{short(name)} is no kind of file known here: {_FORMS}")
     return texts.read(text, notes)
 
 

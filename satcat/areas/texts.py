@@ -88,8 +88,6 @@ def _parsed(wkt: str) -> tuple[BaseGeometry, bool]:
 
 
 def _complaint(text: str, at: int) -> str:
-    if _STARTS_AS_WKT.match(text) is None:
-        return f"{short(text)} is neither WKT nor GeoJSON nor KML"
     word = re.match(r"[A-Za-z]+", text[at:])
     if word and word[0].upper().startswith(("CURVE", "CIRCULAR", "COMPOUND", "MULTICURVE")):
         return f"{short(text)}: curves are not known here: give straight edges"

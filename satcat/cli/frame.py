@@ -230,11 +230,12 @@ def _configured(ctx: click.Context, path: Path) -> dict[str, Any]:
 def _refuse_repeats(given: Sequence[click.Parameter], ctx: click.Context) -> None:
     """Refuse a second value where only one is meant: taking the last would ignore the first without a word."""
     for param in given:
-        single = isinstance(param, click.Option) and not (
-            param.multiple or param.count or param.is_flag
-        )
-        if single and given.count(param) > 1:
-            raise click.UsageError(f"{param.opts[0]}: give it once", ctx)
+        if not isinstance(param, click.Option) or param.multiple or param.count:
+            continue
+        either_way = bool(param.secondary_opts)
+        if given.count(param) > 1 and (either_way or not param.is_flag):
+            named = " or ".join((*param.opts, *param.secondary_opts))
+            raise click.UsageError(f"{named}: give it once", ctx)
 
 
 def _groups(ctx: click.Context) -> list[click.Group]:

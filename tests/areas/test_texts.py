@@ -210,6 +210,8 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "gpx.xml").write_text("<gpx></gpx>")
     assert "is no text, and no kind of file known here" in refusal(tmp_path / "image.tif")
     assert "is empty" in refusal(tmp_path / "empty.wkt")
+    (tmp_path / "netrc").write_text("machine x password hidden")
+    assert "hidden" not in refusal(tmp_path / "netrc")
     assert "is no file" in refusal(tmp_path)
     assert "XML that starts with 'gpx' is not read: give KML" in refusal(tmp_path / "gpx.xml")
     assert "None" not in refusal(tmp_path / "none.wkt")

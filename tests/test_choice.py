@@ -29,6 +29,7 @@ Make = Callable[..., SatelliteImage]
 NOW = times.parse_bound("2024-09-01")
 START = times.parse("2024-06-01T12:00:00Z")
 AREA = "POLYGON ((10 40, 12 40, 12 42, 10 42, 10 40))"
+WHOLE = shapely.from_wkt(AREA)
 GEOD = Geod(ellps="WGS84")
 
 
@@ -153,6 +154,7 @@ image_fields = st.fixed_dictionaries(
         "sensing_start": st.sampled_from([START, START + timedelta(milliseconds=24), START + timedelta(days=40)]),
         "sensing_end": st.sampled_from([None, START, START + timedelta(minutes=3)]),
         "publication_date": st.sampled_from([None, START, START + timedelta(days=9)]),
+        "outline": st.sampled_from([None, AREA, "POLYGON ((11 40, 12 40, 12 42, 11 42, 11 40))", "POLYGON ((179 40, 181 40, 181 42, 179 40))"]),
     }
 )  # fmt: skip
 choices = st.fixed_dictionaries(
@@ -174,15 +176,18 @@ bests = st.one_of(
     ),
 )
 given_filters = st.sampled_from(
-    [{}, {"cloud_cover": 20}, {"collection": "SENTINEL-2"}, {"tile_id": "30TWM"}]
-)
+    [
+        {}, {"cloud_cover": 20}, {"collection": "SENTINEL-2"}, {"tile_id": "30TWM"}, {"geometry": AREA},
+        {"bbox": (10.0, 40.0, 10.5, 41.0), "collection": "SENTINEL-2"}, {"bbox": (-180.0, 30.0, 180.0, 60.0), "cloud_cover": 20},
+    ]
+)  # fmt: skip
 statuses = st.sampled_from(
     [None, ("done", None), ("done", "*.xml"), ("queued", None), ("failed", None)]
 )
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     rows=st.lists(st.tuples(image_fields, statuses), max_size=12),
@@ -197,7 +202,12 @@ def test_what_is_chosen_is_what_plain_python_chooses(
     choice: dict[str, Any],
     best: dict[str, Any],
 ) -> None:
-    images = [SatelliteImage(id=f"p{n}", source="cdse", **row) for n, (row, _) in enumerate(rows)]
+    images = [
+        SatelliteImage(id=f"p{n}", source="cdse", **outlined(row.pop("outline")), **row)
+        for n, (row, _) in enumerate(rows)
+    ]
+    area = SearchFilters(**asked).area
+    covers = {"covers": 0.5} if "geometry" in asked and best else {}
     held = {
         image.id
         for image, (_, status) in zip(images, rows, strict=True)
@@ -205,8 +215,11 @@ def test_what_is_chosen_is_what_plain_python_chooses(
     }
     matching = [
         image for image in images
-        if asked.get("collection") in (None, image.collection) and asked.get("tile_id") in (None, image.tile_id)
+        if asked.get("collection") in (None, image.collection)
+        and ("tile_id" not in asked or image.tile_id == asked["tile_id"])
         and ("cloud_cover" not in asked or (image.cloud_cover is not None and image.cloud_cover <= 20))
+        and (area is None or (image.footprint and footprints.load(image.footprint).intersects(area)))
+        and (not covers or footprints.load(image.footprint or b"").intersection(WHOLE).area >= 1.9)
     ]  # fmt: skip
     with database.engine.connect() as connection, connection.begin() as transaction:
         store(connection, images, scope_id=None, at=NOW)
@@ -219,10 +232,11 @@ def test_what_is_chosen_is_what_plain_python_chooses(
                 )
         filters = SearchFilters(**asked)
         expected = chosen(matching, held, **choice, **best)
+        options = {**choice, **best, **covers}
         assert [
             row.id for row in select.rows(connection, filters, ["id"], **choice, **best)
         ] == expected
-        assert select.count(connection, filters, **choice, **best) == len(expected)
+        assert select.count(connection, filters, **options) == len(expected)
         transaction.rollback()
 
 

@@ -84,10 +84,7 @@ def filters(function: F) -> F:
     @wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
         given = {field: kwargs.pop(option) for option, field in _FIELDS.items()}
-        found = filters_from(given)
-        for note in found.notes:
-            click.get_current_context().obj.say(f"--geometry: {note}")
-        return function(*args, filters=found, **kwargs)
+        return function(*args, filters=filters_from(given), **kwargs)
 
     made: Any = gathered
     for add in reversed(_FILTERS):
@@ -124,7 +121,7 @@ def area(function: F) -> F:
 
 
 def filters_from(given: dict[str, Any]) -> SearchFilters:
-    """The filters that were typed.
+    """The filters that were typed; says on stderr what was mended in a geometry.
 
     Raises:
         FilterError: a value that cannot be meant as given.
@@ -136,7 +133,10 @@ def filters_from(given: dict[str, Any]) -> SearchFilters:
         values["tile_id"] = [tile for text in values["tile_id"] for tile in _tiles(text)]
     if values.get("geometry") == "-":
         values["geometry"] = sys.stdin.buffer.read()
-    return SearchFilters(**values)
+    found = SearchFilters(**values)
+    for note in found.notes:
+        click.get_current_context().obj.say(f"--geometry: {note}")
+    return found
 
 
 def _tiles(text: str) -> list[str]:

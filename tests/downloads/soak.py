@@ -270,7 +270,7 @@ class Soak:
         requests = self.sandbox.log.matching("$value")
         return (
             f"{dict(self.ends)} of {len(self.workers)} processes, {self.stops} stops, {self.people.edits} edits, "
-            f"{len(requests)} requests for files, {self.sandbox.accounts.logins} logins, at most {self.peak()} at once"
+            f"{len(requests)} requests for files, {self.sandbox.accounts.logins} logins, at most {self.crowd()[0]} at once (more than 4 for {self.crowd()[1]:.2f} s)"
         )
 
     def close(self) -> None:
@@ -278,23 +278,36 @@ class Soak:
             worker.kill()
             worker.process.join()
 
-    def peak(self) -> int:
-        """The most downloads that were open at one instant, without those of workers stopped past their lease."""
-        changes = []
+    def crowd(self, most: int = 4) -> tuple[int, float]:
+        """The most downloads that were open at once, and for how long on end there were more than `most`, in seconds.
+
+        Those of workers stopped past their lease do not count. A clock that jumps frees the slots of living workers too,
+        until they renew them, so that for a moment there may be more.
+        """
+        at_once = longest = since = 0.0
+        now = 0
+        for instant, change in sorted(self._changes()):
+            if now > most:
+                longest = max(longest, instant - since)
+            if now == most and change > 0:
+                since = instant
+            now += change
+            at_once = max(at_once, now)
+        return int(at_once), longest
+
+    def _changes(self) -> Iterator[tuple[float, int]]:
+        """When a download began (1), and when one ended (-1)."""
         lives = {f"soak {worker.orders.number}": worker for worker in self.workers}
         for request in self.sandbox.log.matching("$value"):
-            worker = lives[request.user_agent]
+            worker = lives.get(request.user_agent)
+            if worker is None:  # of the test itself, when all are gone
+                continue
             ended = request.ended if request.ended is not None else time.monotonic()
             ended = max(min(ended - _UNNOTICED, worker.died or ended), request.started)
             for stop in worker.stops:
                 if request.started < stop[0] + LEASE < ended:
                     ended = stop[0] + LEASE  # on its return a beat ends it
-            changes += [(request.started, 1), (ended, -1)]
-        now = most = 0
-        for _, change in sorted(changes):
-            now += change
-            most = max(most, now)
-        return most
+            yield from ((request.started, 1), (ended, -1))
 
     def _tend(self, processes: int, *, armed: bool = True) -> None:
         """Bury the dead, wake the stopped, and fill the ranks."""

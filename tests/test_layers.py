@@ -32,6 +32,7 @@ PURE = {
     "locks",
     "schema",
     "terminal",
+    "wording",
 }
 LINES = (
     PURE,

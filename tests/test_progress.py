@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from contextlib import redirect_stderr
 
 import pytest
 
 from satcat import progress
+from satcat.downloads.queue import Held
 from satcat.downloads.report import Item, Outcome
+from satcat.progress.downloads import DownloadLines, fitted
+from satcat.progress.events import DownloadEvents
 
-DONE, FAILED = Outcome("done"), Outcome("failed", "no luck")
+FILE = Held("/x/S2A.zip", 1000, "blake3", "0" * 64, "checksum")
+DONE, FAILED = Outcome("done", file=FILE), Outcome("failed", "no luck")
 
 
 def item(number: int = 1, *, name: str | None = None, size: int | None = 1000) -> Item:
@@ -50,7 +56,7 @@ def test_without_a_terminal_a_line_comes_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("satcat.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("satcat.progress.syncs.time.monotonic", lambda: now)
     lines = progress.of_sync(quiet=False)
     lines.begin("tiles", 1000)
     for now in range(1, 91):  # noqa: B007 - the clock above reads it
@@ -93,8 +99,8 @@ def test_download_bars_add_up_and_leave_one_line() -> None:
         watch.end()
     assert watch.failed == {two.product_id: "failed"}
     text = terminal.getvalue()
-    assert f"failed: {two.name}\n" in text
-    assert "3 files:  67%" in text.splitlines()[-1].rpartition("\r")[2]
+    assert f"failed: {two.name}: no luck\n" in text
+    assert re.match(r"3 of 3 files +67% ", text.splitlines()[-1].rpartition("\r")[2])
 
 
 def test_a_product_that_failed_and_then_came_is_no_failure() -> None:
@@ -117,10 +123,129 @@ def test_hostile_names_cannot_drive_the_terminal() -> None:
 
 
 def test_without_a_terminal_each_file_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    watch = progress.of_downloads(quiet=False, files=1, size=10)
-    product = item(size=10)
-    watch.started(product)
-    watch.advanced(product, 10, 1000)
-    watch.finished(product, DONE)
+    watch = progress.of_downloads(quiet=False, files=2, size=2000)
+    one, two = item(1), item(2)
+    with watch:
+        for each in (one, two):
+            watch.started(each)
+            watch.advanced(each, 1000, 1000)
+        watch.finished(one, DONE)
+        watch.waiting("cannot reach h")
+        watch.resumed(90)
+        watch.finished(two, Outcome("retry", f"{two.name}: cut", wait=30))
+        watch.finished(two, Outcome("released"))
+    said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"done: S2A_1.SAFE \(1.0 kB, was here already, checked by checksum\)", said[0]
+    )
+    assert said[1:] == [
+        "waiting: cannot reach h", "going on after 1 min 30 s", "retry: S2A_2.SAFE: cut; again in 30 s",
+    ]  # fmt: skip
+
+
+def test_a_log_says_now_and_then_how_far_all_is(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = DownloadLines(files=4, total=4000)
+    with watch:
+        for each in (item(1), item(2)):
+            watch.started(each)
+            watch.advanced(each, 0, 1000)
+            watch.advanced(each, 500, 1000)
+        watch.tell()
+        watch.finished(item(1), FAILED)
+        watch.finished(item(2), DONE)
+        watch.tell()  # nothing is on its way
+    said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"0 of 4 files, 2 on their way, 1.0 kB of 4.0 kB, \S+ \S?B/s, about .* left", said[0]
+    )
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 300])
+def test_names_are_fitted_to_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name = "S2B_MSIL2A_20240604T110619_N0510_R137_T30TWM_20240604T125003.SAFE"
+    shown = fitted(name)
+    assert len(shown) == max(12, columns - 46)
+    assert shown.rstrip() == name or (shown.startswith("S2B") and "T30TWM"[-4:] in shown)
+
+
+class ClosedPipe(Terminal):
+    """A stream whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_closed_stderr_stops_nothing(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ClosedPipe, "isatty", lambda self: is_terminal)
+    with redirect_stderr(ClosedPipe()):
+        with progress.of_downloads(quiet=False, files=1, size=10) as watch:
+            watch.started(item())
+            watch.advanced(item(), 10, 1000)
+            watch.waiting("a word")
+            watch.finished(item(), FAILED)
+        progress.write("another")
+        assert not watch.stop.is_set()
+
+
+def test_events_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = DownloadEvents(every=600)
+    with pytest.raises(ValueError, match="told"), watch:
+        for each in (item(1), item(2, size=None), item(3), item(4), item(5), item(6)):
+            watch.started(each)
+        watch.advanced(item(1), 200, 1000)
+        watch.advanced(item(1), 700, 1000)
+        watch.tell()
+        watch.finished(item(1), DONE)
+        watch.finished(item(2), Outcome("gone", "deleted\nby the source"))
+        watch.waiting("cannot reach h")
+        watch.resumed(1.25)
+        watch.finished(item(3), Outcome("offline", "archived", wait=7200))
+        watch.finished(item(4), Outcome("retry", "cut", wait=30))
+        watch.finished(item(5), Outcome("cancelled"))
+        watch.finished(item(6), Outcome("released"))
+        raise ValueError("told")
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for event in events:
+        assert event.pop("at").endswith("Z")
+    started, told = events[:6], {event["event"]: event for event in events[6:]}
+    assert started[1] == {
+        "event": "started",
+        "id": "id-2",
+        "name": "S2A_2.SAFE",
+        "size_bytes": None,
+    }
+    assert sorted(told["progress"]) == [
+        "bytes_done", "bytes_per_second", "event", "id", "name", "size_bytes",
+    ]  # fmt: skip
+    assert told["finished"] == {
+        "event": "finished", "id": "id-1", "name": "S2A_1.SAFE", "path": "/x/S2A.zip", "size_bytes": 1000,
+        "checksum_algorithm": "blake3", "checksum": "0" * 64, "verification": "checksum", "note": None,
+    }  # fmt: skip
+    about = {"id": "id-2", "name": "S2A_2.SAFE"}
+    assert told["failed"] == {
+        "event": "failed", **about, "status": "gone", "error": "deleted\nby the source",
+    }  # fmt: skip
+    assert told["waiting"] == {"event": "waiting", "reason": "cannot reach h"}
+    assert told["resumed"] == {"event": "resumed", "seconds": 1.2}
+    assert told["parked"]["again_in_seconds"] == 7200 and told["parked"]["status"] == "offline"
+    assert told["retry"]["again_in_seconds"] == 30
+    assert set(told["cancelled"]) == set(told["released"]) == {"event", "id", "name"}
+    assert events[-1].pop("seconds") >= 0
+    assert events[-1] == {
+        "event": "summary", "done": 1, "failed": 1, "skipped": 2, "bytes": 500, "error": "told",
+    }  # fmt: skip
+    assert watch.failed == {"id-2": "gone", "id-3": "offline"}
+
+
+def test_events_that_nobody_reads_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", ClosedPipe())
+    watch = DownloadEvents(every=600)
+    watch.started(item())
     watch.end()
-    assert capsys.readouterr().err == f"done: {product.name}\n"
+    assert watch.stop.is_set() and watch.is_broken

@@ -103,7 +103,7 @@ def satcat(ctx: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process, and leave with its exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    _heed_signals()
     _prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
@@ -171,5 +171,24 @@ def _show_traceback(settings: Settings) -> None:
         traceback.print_exc()
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
+def _heed_signals() -> None:
+    """Let Ctrl-C, a polite kill and a closed terminal stop a command in order, and a second Ctrl-C at once.
+
+    What is ignored already, as nohup has it, stays ignored.
+    """
+    for number in _stop_signals():
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    return [
+        signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    ]
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    for each in _stop_signals():  # a closed terminal sends several
+        # by the system itself, for Python hears of no signal while SQLite waits for a lock
+        signal.signal(each, signal.SIG_DFL if each == signal.SIGINT else signal.SIG_IGN)
     raise KeyboardInterrupt

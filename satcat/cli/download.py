@@ -56,29 +56,40 @@ if TYPE_CHECKING:
 @click.option(
     "--follow", is_flag=True, help="Do not end: wait for new marks, and for a source that is down."
 )
+@click.option(
+    "--json", "events", is_flag=True, help="Events for machines on stdout, one JSON object a line; see the README."
+)  # fmt: skip
 @click.pass_obj  # fmt: skip
 def command(
-    settings: Settings, *, out: Path, layout: str, workers: int, limit: int | None, follow: bool
-) -> int:
+    settings: Settings, *, out: Path, layout: str, workers: int, limit: int | None, follow: bool,
+    events: bool,
+) -> int:  # fmt: skip
     """Download what is marked, and check every file.
 
     A file gets its name only when its size and its strongest published checksum are right. Interrupted downloads go on where
     they stopped. Credentials come from CDSE_USERNAME, CDSE_PASSWORD and CDSE_TOTP, else from ~/.netrc. The ids of what
     failed go to stdout, one a line, as `satcat mark --ids` reads them; the reasons to stderr.
+
+    A source that is down is waited for, five minutes or, with --follow, for as long as it takes. Offline products are parked
+    and looked at again, first after two hours. Ctrl-C gives every row back and keeps the bytes; a second one ends at once.
     """
     from satcat import progress
 
     out = out.expanduser()  # no shell does it in a satcat.toml, nor after --out=
-    with source(settings) as api, settings.open() as catalogue:
+    with source(settings, tell_waits=False) as api, settings.open() as catalogue:
         files, size = (None, None) if follow or limit else _expected(catalogue)
-        watch = progress.of_downloads(quiet=settings.quiet, files=files, size=size)
-        try:
+        watching = progress.of_downloads(
+            quiet=settings.quiet, files=files, size=size, events=events
+        )
+        with watching as watch:
             report = catalogue.download(
                 api, out=out, layout=layout, workers=workers, limit=limit, follow=follow,
-                progress=watch,
+                progress=watch, stop=watch.stop,
             )  # fmt: skip
-        finally:
-            watch.end()
+        if events:
+            if watch.stop.is_set():  # nobody reads the events any more
+                raise BrokenPipeError
+            return DownloadsFailedError.exit_code if watch.failed else 0
         _tell(settings, report, out)
         return _list_failed(settings, catalogue, watch.failed)
 

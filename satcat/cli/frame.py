@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,7 +52,7 @@ class Settings:
     def say(self, text: str) -> None:
         """Tell people something, on stderr; nothing under -q."""
         if not self.quiet:
-            click.echo(printable(text), err=True)
+            tell(text)
 
     def open(self, *, create: bool = False) -> Catalogue:
         """Open the catalogue that --db names."""
@@ -67,7 +68,13 @@ class Settings:
 
 def complain(what: str) -> None:
     """Say in one line on stderr what is wrong."""
-    click.echo("satcat: " + printable(" ".join(what.split())), err=True)
+    tell("satcat: " + " ".join(what.split()))
+
+
+def tell(text: str) -> None:
+    """Print a line on stderr; that nobody reads there any more is no reason to fail."""
+    with suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 class Coordinates(click.Option):
@@ -283,7 +290,7 @@ class _Handler(logging.Handler):
         if progress is not None:
             progress.write(text)
         else:
-            click.echo(printable(text), err=True)
+            tell(text)
 
 
 def _configure_logging(settings: Settings) -> None:

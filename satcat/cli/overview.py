@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from satcat import times
@@ -77,23 +78,28 @@ def _running(seen: Overview) -> Iterator[str]:
     if not seen.running:
         yield "no worker runs; `satcat download` starts one"
         return
-    yield "running"
-    for one in seen.running[:_MOST_RUNNING]:
-        yield printable(f"  {_file(seen, one)}  {one.name}")
-    if len(seen.running) > _MOST_RUNNING:
-        yield f"  and {len(seen.running) - _MOST_RUNNING:,} more"
+    shown = 0
+    for worker, files in groupby(sorted(seen.running, key=_worker), _worker):
+        yield printable(f"running: {worker}")
+        for one in files:
+            shown += 1
+            if shown <= _MOST_RUNNING:
+                yield printable(f"  {_file(seen, one)}  {one.name}")
+    if shown > _MOST_RUNNING:
+        yield f"  and {shown - _MOST_RUNNING:,} more"
+
+
+def _worker(one: Running) -> str:
+    name = f"process {one.pid} on {one.host}" if one.pid else "no worker"
+    return name + (", which is silent: another worker takes over" if one.is_silent else "")
 
 
 def _file(seen: Overview, one: Running) -> str:
     share = f"{one.bytes_done / one.size_bytes:4.0%}" if one.size_bytes else "   ?"
     amount = f"{wording.size(one.bytes_done)} of {wording.size(one.size_bytes)}"
     rate = f"{wording.size(one.rate)}/s" if one.rate else "-"
-    worker = f"{one.host}, process {one.pid}" if one.pid else "no worker"
-    for_long = ""
-    if one.started_at is not None:
-        for_long = f" for {wording.duration((seen.at - one.started_at).total_seconds())}"
-    silent = ", silent: it is taken over" if one.is_silent else ""
-    return f"{share} {amount:>20} {rate:>10}{for_long}  ({worker}{silent})"
+    since = (seen.at - one.started_at).total_seconds() if one.started_at else 0.0
+    return f"{share} {amount:>20} {rate:>10} {wording.duration(since):>10}"
 
 
 def _rest(seen: Overview) -> Iterator[str]:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from satcat.cli import options, wording
-from satcat.cli.frame import complain
+from satcat.cli.frame import complain, tell
 from satcat.errors import FilterError
-from satcat.terminal import printable
 
 if TYPE_CHECKING:
     from satcat.catalogue import Selection
@@ -63,6 +62,6 @@ def _name(words: Sequence[str], what: str) -> None:
         f"{wording.count(len(words), 'line')} of --ids {'is' if len(words) == 1 else 'are'} {what}:"
     )
     for word in words[:_NAMED]:
-        click.echo(f"  {printable(word)[:200]}", err=True)
+        tell(f"  {word[:200]}")
     if len(words) > _NAMED:
-        click.echo(f"  and {len(words) - _NAMED:,} more", err=True)
+        tell(f"  and {len(words) - _NAMED:,} more")

@@ -16,14 +16,17 @@ _WORTH_TELLING = 4.0  # seconds
 
 
 @contextmanager
-def source(settings: Settings) -> Iterator[ODataAPI]:
-    """The source, closed in the end; people are told when it makes them wait. Needs no account to be opened."""
+def source(settings: Settings, *, tell_waits: bool = True) -> Iterator[ODataAPI]:
+    """The source, closed in the end. Needs no account to be opened.
+
+    `tell_waits`: people are told each time that it makes them wait.
+    """
     from satcat import progress
     from satcat.api.http import HttpClient
     from satcat.api.odata import ODataAPI
 
     def tell(seconds: float, reason: SourceError) -> None:
-        if seconds >= _WORTH_TELLING and not settings.quiet:
+        if seconds >= _WORTH_TELLING and tell_waits and not settings.quiet:
             progress.write(f"waiting {seconds:.0f} s: {str(reason).partition(': try again')[0]}")
 
     api = ODataAPI(http=HttpClient(on_wait=tell))

@@ -189,14 +189,18 @@ class Fetcher:
 
     @contextmanager
     def listed(self, product: SatelliteImage) -> Iterator[None]:
-        """Ask the source's catalogue when its download host says that a product is gone.
+        """Ask the source's catalogue when its download host says that a product is offline, or gone.
 
         Raises:
+            ProductOfflineError: as the download host says; the catalogue's word is what counts at the next look.
             ProductGoneError: the catalogue agrees.
             TransferError: it lists the product all the same.
         """
         try:
             yield
+        except ProductOfflineError:
+            self._read_again(product)
+            raise
         except ProductGoneError:
             self._read_again(product)
             raise TransferError(

@@ -59,7 +59,7 @@ class Outage:
             self._announced = self._announced or is_new
             over = self._patience is not None and now - since >= self._patience
         if is_new:
-            self._on_begin(str(error))
+            self._on_begin(str(error).partition(": try again")[0])
         return over
 
     def passed(self) -> None:

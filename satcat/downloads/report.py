@@ -23,7 +23,7 @@ class Outcome:
 
     Attributes:
         status: `done`, `failed`, `bad_at_source`, `offline` (looked at again later), `gone`, `cancelled` (by somebody),
-            `retry` (tried again later) or `released` (the run ends).
+            `retry` (tried again later) or `released` (for no fault of its own: the run ends, or the source is out of reach).
         error: why, in one line; None if it is done.
         file: what is here now, if it is done.
         wait: seconds until it is looked at again, if it is.

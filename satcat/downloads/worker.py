@@ -332,7 +332,7 @@ class _Run:
 def _word(verdict: Verdict) -> str:
     if verdict.status != "queued":
         return verdict.status
-    return "retry" if verdict.counts or verdict.wait else "released"
+    return "retry" if verdict.counts else "released"
 
 
 def _line(error: Exception) -> str:

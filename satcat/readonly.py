@@ -10,7 +10,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,9 +35,9 @@ _SETTINGS = {
 }
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _MISSING = re.compile(r"did not supply a value for binding (?:parameter )?:?(\w+)")
-#: What one statement may hold: bytes in a value, bytes in all. Nothing in a catalogue comes near either.
+#: Bytes that a value may have; nothing in a catalogue comes near.
 _LONGEST = 100_000_000
-_MOST_MEMORY = 1 << 30
+_MOST_MEMORY = 1 << 30  # bytes
 _STEPS = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
@@ -121,6 +121,15 @@ class _Params(dict[str, Any]):
         return [name for name in self if name not in self._asked]
 
 
+def bound_memory() -> None:
+    """Let SQLite take at most 1 GiB in this process, for good.
+
+    For a command; a program may have large databases of its own.
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA hard_heap_limit = {_MOST_MEMORY}")
+
+
 def query(
     path: Path,
     statement: str,
@@ -155,7 +164,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-    connection.execute(f"PRAGMA hard_heap_limit = {_MOST_MEMORY}")  # of this process, for good
     register_functions(connection)
     heed_signals(connection)
     # A virtual table prepares its own writing statements when it is first used, which would be refused later.
@@ -186,7 +194,7 @@ def _named(path: Path, error: Exception) -> SatcatError | KeyboardInterrupt:
     if is_interrupt(error):
         return KeyboardInterrupt()
     if isinstance(error, MemoryError):
-        return FilterError("the SQL cannot be run: it needs more than 1 GiB of memory")
+        return FilterError("the SQL cannot be run: it needs more memory than there is for it")
     if getattr(error, "sqlite_errorname", "") in _DAMAGED:
         return CatalogueDamagedError(str(path), str(error))
     if missing := _MISSING.search(str(error)):

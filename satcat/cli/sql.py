@@ -49,6 +49,9 @@ def command(
     VALUE that is written as a number is one, anything else is text. Writing statements are refused; to mark products by
     SQL, use any SQLite tool.
     """
+    from satcat import readonly
+
+    readonly.bound_memory()
     params = dict(map(_param, param))
     if statement == "-":
         statement = sys.stdin.read()

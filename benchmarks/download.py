@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +174,9 @@ def arms(bench: Bench) -> dict[str, Callable[[], dict[str, float]]]:
         several = f"curl --parallel, {FILES} files"
         found[several] = lambda: outside(bench, FILES, *curl, "--parallel")
     if shutil.which("aria2c"):
-        for n in (1, 4):
-            found[f"aria2c -x{n}, 1 file"] = lambda n=n: outside(
-                bench, 1, "aria2c", "-q", f"-x{n}", f"-s{n}", "--file-allocation=none"
-            )
+        for n in ("1", "4"):
+            how = ("aria2c", "-q", "-x", n, "-s", n, "--file-allocation=none")
+            found[f"aria2c -x {n}, 1 file"] = partial(outside, bench, 1, *how)
     return found
 
 
@@ -188,7 +188,7 @@ def served(folder: Path, size: int) -> Iterator[Bench]:
     with path.open("wb") as file:
         for at in range(0, size, len(noise)):
             file.write(noise[: size - at])
-    digests = {}
+    digests: dict[str, str] = {}
     with path.open("rb") as file:
         for files in (1, FILES):
             for offset, mib in Bench(folder, 0, size).parts(files):

@@ -1,0 +1,67 @@
+"""Hashes of what arrives, and of what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from satcat.api.hashing import CHUNK, Hasher, hash_file
+from satcat.errors import TransferStoppedError
+
+NOISE = os.urandom(CHUNK)
+
+
+@settings(deadline=None)
+@given(
+    algorithm=st.sampled_from(["md5", "blake3", "sha256"]),
+    cuts=st.lists(st.integers(0, CHUNK), max_size=12),
+)
+def test_large_and_small_pieces_are_hashed_in_their_order(algorithm: str, cuts: list[int]) -> None:
+    hasher, plain = Hasher(algorithm), blake3() if algorithm == "blake3" else hashlib.new(algorithm)
+    for number, cut in enumerate(cuts):
+        piece = bytes([number]) + NOISE[:cut]
+        hasher.update(piece)
+        plain.update(piece)
+        if number == 5:
+            assert hasher.hexdigest() == plain.hexdigest()
+    assert hasher.hexdigest() == plain.hexdigest()
+    hasher.close()
+
+
+def test_no_more_than_a_few_pieces_wait_and_no_thread_stays() -> None:
+    hasher = Hasher("md5")
+    for _ in range(40):
+        hasher.update(NOISE)
+        assert len(hasher._waiting) <= 6
+    assert hasher.hexdigest() == hashlib.md5(NOISE * 40).hexdigest()
+    hasher.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("download-hash"):
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def test_small_pieces_start_no_thread() -> None:
+    before = threading.active_count()
+    hasher = Hasher("md5")
+    for _ in range(100):
+        hasher.update(NOISE[:1000])
+    assert threading.active_count() == before
+    assert hasher.hexdigest() == hashlib.md5(NOISE[:1000] * 100).hexdigest()
+
+
+def test_hashing_a_file_says_how_far_it_is_and_stops_when_told(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(NOISE * 3)
+    seen: list[int] = []
+    assert hash_file(tmp_path / "x", "blake3", None, seen.append) == blake3(NOISE * 3).hexdigest()
+    assert seen == [CHUNK, 2 * CHUNK, 3 * CHUNK]
+    stop = threading.Event()
+    with pytest.raises(TransferStoppedError):
+        hash_file(tmp_path / "x", "md5", stop, lambda done: stop.set())

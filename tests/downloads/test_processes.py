@@ -202,7 +202,9 @@ def test_two_workers_share_the_queue_and_four_connections(
     publish(24, size_bytes=300_000)
     children = [start(database, out, sandbox) for _ in range(2)]
     done = [json.loads(child.communicate()[0])["done"] for child in children]
-    assert sum(done) == 24  # who gets how many is chance: four connections are few for eight threads
+    assert (
+        sum(done) == 24
+    )  # who gets how many is chance: four connections are few for eight threads
     assert sandbox.log.peak("$value") <= slots.MOST
     requests = sandbox.log.matching("$value")
     assert len(requests) == 24 and not [request for request in requests if request.status != 200]

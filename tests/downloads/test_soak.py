@@ -233,6 +233,23 @@ def test_a_worker_stopped_in_mid_transfer_writes_nothing_that_counts(
     assert outcomes == ["lost", "done"]
 
 
+def test_a_worker_stopped_when_its_file_has_its_name_does_not_finish_the_row_again(
+    stopped: Callable[..., Worker], publish: Publish, run: Callable[..., Any], row: Callable[[str], Any],
+    database: Database, out: Path,
+) -> None:  # fmt: skip
+    (one,) = publish()
+    late = stopped(replace(ANNOUNCED, once="satcat.downloads.queue:confirm"))
+    report = run()
+    assert (report.done, report.bytes) == (1, 0)  # the file is known
+    before = row(one)
+    go_on(late)
+    assert row(one) == before and (before.status, before.claim) == ("done", 2)
+    assert os.listdir(out) == [Path(before.path).name]
+    with database.read() as connection:
+        outcomes = connection.scalars(sa.select(download_attempts.c.outcome)).all()
+    assert outcomes == ["lost", "done"]
+
+
 def test_all_workers_stopped_at_once_go_on_where_they_were(
     stopped: Callable[..., Worker],
     publish: Publish,

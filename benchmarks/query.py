@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,9 @@ class Duck:
         self.connection, self.table = connection, table
 
     def ask(self, filters: SearchFilters) -> list[str]:
-        said, values = ["sensing_start >= ?", "sensing_start < ?"], [filters.start, filters.end]
-        values = [value.replace(tzinfo=None) for value in values if value]
+        said = ["sensing_start >= ?", "sensing_start < ?"]
+        bounds = (filters.start, filters.end)
+        values: list[Any] = [moment.replace(tzinfo=None) for moment in bounds if moment]
         equal = ("collection", "product_type", "processing_level")
         for name in equal:
             if getattr(filters, name) is not None:
@@ -91,7 +94,8 @@ class Duck:
             f"SELECT {columns} FROM {self.table} WHERE {' AND '.join(said)} "
             "ORDER BY sensing_start DESC, id"
         )
-        return self.connection.execute(text, values).fetchall()
+        rows: list[Any] = self.connection.execute(text, values).fetchall()
+        return rows
 
 
 def ducks(catalogue: Path, folder: Path) -> dict[str, Duck]:
@@ -101,8 +105,7 @@ def ducks(catalogue: Path, folder: Path) -> dict[str, Duck]:
             "DuckDB and pyarrow are not installed (`pip install duckdb pyarrow`): satcat alone.\n"
         )
         return {}
-    import duckdb
-
+    duckdb = import_module("duckdb")
     connection = duckdb.connect(str(folder / "products.duckdb"))
     connection.execute("SET threads = 2")
     file = folder / "products.parquet"
@@ -114,8 +117,7 @@ def ducks(catalogue: Path, folder: Path) -> dict[str, Duck]:
 
 
 def load(connection: Any, catalogue: Path) -> None:
-    import pyarrow as pa
-
+    pa = import_module("pyarrow")
     rows = sqlite3.connect(catalogue).execute(
         f"SELECT {COLUMNS} FROM products ORDER BY tile_id, sensing_start"
     )
@@ -171,7 +173,7 @@ def run(path: Path, folder: Path, rounds: int) -> None:
 
             asks: dict[str, Ask] = {"satcat": ids, "satcat, objects": objects}
             for name, duck in others.items():
-                asks[name] = lambda duck=duck, filters=filters: duck.ask(filters)
+                asks[name] = partial(duck.ask, filters)
             found = measure(asks, rounds)
             cells = [f"{found[name][0]:.2f}" for name in engines]
             cells += [f"{found[name][0] / found['satcat'][0]:.1f}" for name in others]

@@ -280,3 +280,17 @@ def test_names_from_outside_cannot_drive_the_terminal(run: Run, mirror: Path) ->
 def test_a_copied_file_is_as_good(run: Run, mirror: Path) -> None:
     shutil.copy(mirror, mirror.with_name("moved.db"))
     assert run("query", "--db", "moved.db", "--limit", "1").code == 0
+
+
+def test_the_layout_of_files_may_stand_in_satcat_toml(run: Run, mirror: Path) -> None:
+    run("mark", "--tile", "30TWM", "--where", "cloud_cover < 15")
+    (mirror.parent / "satcat.toml").write_text('[download]\nlayout = "collection/date/tile"\n')
+    assert run("download", "--limit", "1").code == 0
+    assert run("download", "--layout", "flat").code == 0
+    rows = json.loads(run("queue", "list", "-f", "json").out)
+    folders = [Path(row["path"]).parent.relative_to(Path("products").absolute()) for row in rows]
+    nested = [folder.parts for folder in folders if folder.parts]
+    assert len(nested) == 1 < len(folders)
+    assert (nested[0][0], nested[0][2]) == ("SENTINEL-2", "30TWM")
+    wrong = run("download", "--layout", "by-tile")
+    assert wrong.code == 2 and "flat" in wrong.err

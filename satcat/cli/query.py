@@ -48,6 +48,9 @@ def command(
     """Pick products, offline.
 
     Says on stderr which part of what is asked for is not mirrored, and how old the mirror is. Newest sensing first.
+
+    --covers, --latest, --best, --not-downloaded, --sort and --limit choose in this order, each among what the one before
+    leaves.
     """
     from satcat import select
 

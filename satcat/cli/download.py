@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from satcat import wording
 from satcat.api.filenames import Layout
-from satcat.cli import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.source import source

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from satcat import exports
-from satcat.cli import options, wording
+from satcat import exports, wording
+from satcat.cli import options
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, suggest, tell

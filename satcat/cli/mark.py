@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from satcat.cli import options, wording
+from satcat import wording
+from satcat.cli import options
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, suggest, tell

@@ -9,8 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from satcat import times
-from satcat.cli import wording
+from satcat import times, wording
 from satcat.terminal import printable
 
 if TYPE_CHECKING:

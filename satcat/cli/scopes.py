@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from satcat.cli import wording
+from satcat import wording
 from satcat.cli.frame import Settings, group
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output

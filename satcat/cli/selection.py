@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from satcat.cli import options, wording
+from satcat import wording
+from satcat.cli import options
 from satcat.cli.frame import complain, tell
 from satcat.errors import FilterError
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import click
 
-from satcat.cli import wording
+from satcat import wording
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.output import Output, output

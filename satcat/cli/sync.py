@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from satcat.cli import options, wording
+from satcat import wording
+from satcat.cli import options
 from satcat.cli.frame import Settings, complain
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.source import source

@@ -13,8 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TextIO, TypeAlias
 
-from satcat import terminal
-from satcat.cli import wording
+from satcat import terminal, wording
 
 #: Words a value for people.
 Words: TypeAlias = Callable[[Any], str]

@@ -56,7 +56,7 @@ def test_rows_on_stdout_the_sum_on_stderr_and_the_exit_code_tells(
 
 
 def _kilobytes(archive: dict[str, Path]) -> str:
-    from satcat.cli import wording
+    from satcat import wording
 
     return wording.size(sum(path.stat().st_size for path in list(archive.values())[:-1]))
 

@@ -17,8 +17,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satcat import footprints, terminal
-from satcat.cli import output, table, wording
+from satcat import footprints, terminal, wording
+from satcat.cli import output, table
 from satcat.exports import text
 from satcat.exports.rows import Rows
 from satcat.models import products

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from satcat.cli import options, wording
+from satcat import wording
+from satcat.cli import options
 from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.mirrored import insist, tell

@@ -47,7 +47,7 @@ class Choice(TypedDict, total=False):
             level and type.
         best: one product for each group of `per`: the one with the lowest value in this column, `-column` for the
             highest; unknown values are the worst; then the newest sensing.
-        per: the groups: columns, or `year`, `month` and `day` of the sensing start.
+        per: the groups: columns, or `year`, `month` and `day` of the sensing start; `tile,month` is as good.
         not_downloaded: less those whose file is at hand, whole: so that what is left is what is still missing of
             the latest and best.
         sort: a column to order by instead of by the newest sensing, `-column` for descending; unknown values come last.
@@ -57,23 +57,28 @@ class Choice(TypedDict, total=False):
     covers: float | None
     latest: bool
     best: str | None
-    per: Sequence[str] | None
+    per: str | Sequence[str] | None
     not_downloaded: bool
     sort: str | None
     limit: int | None
 
 
 def check(filters: SearchFilters, choice: Choice) -> None:
-    """Raise FilterError for a choice that cannot be meant."""
+    """Raise FilterError for a choice that cannot be meant, TypeError for one that there is not."""
+    for name in choice:
+        if name not in Choice.__annotations__:
+            raise TypeError(
+                f"there is no choice {name!r}: there are {', '.join(Choice.__annotations__)}"
+            )
     limit, covers = choice.get("limit"), choice.get("covers")
-    best, per = choice.get("best"), choice.get("per")
+    best, per = choice.get("best"), _groups(choice)
     if limit is not None and limit < 1:
         raise FilterError(f"--limit {limit}: give a number from 1 on")
-    if (best is not None or per is not None) and (best is None or not per):
+    if (best is not None or choice.get("per") is not None) and (best is None or not per):
         raise FilterError("--best COLUMN and --per GROUP,... belong together: give both")
     order("--sort", choice.get("sort"))
     order("--best", best)
-    for name in per or ():
+    for name in per:
         group(name)
     if covers is None:
         return
@@ -96,7 +101,7 @@ def chosen(connection: Connection, filters: SearchFilters, choice: Choice) -> li
     if choice.get("latest"):
         found = [_first_of_each([products.c.collection, _scene()], _newest_version(), found)]
     if best is not None:
-        groups = [group(name) for name in choice.get("per") or ()]
+        groups = [group(name) for name in _groups(choice)]
         found = [_first_of_each(groups, order("--best", best), found)]
     if choice.get("not_downloaded"):
         found.append(~is_downloaded())
@@ -149,6 +154,11 @@ def order(option: str, name: str | None) -> list[ColumnElement[Any]]:
         return newest
     by = column(option, name.removeprefix("-"))
     return [(by.desc() if name.startswith("-") else by.asc()).nulls_last(), *newest]
+
+
+def _groups(choice: Choice) -> list[str]:
+    per = choice.get("per") or ()
+    return [name.strip() for name in per.split(",")] if isinstance(per, str) else list(per)
 
 
 def _first_of_each(

@@ -80,7 +80,8 @@ class Area:
 
     def is_covered(self, stored: Sequence[bytes], least: float) -> Flags:
         """Which footprints (WKB) cover at least this share of the area."""
-        enough: Flags = self.share(stored) >= least - _TOLERANCE
+        shares = self.share(stored)
+        enough: Flags = (shares >= least - _TOLERANCE) & (shares > 0)
         return enough
 
 

@@ -62,16 +62,12 @@ def iterate(
 def rows(
     connection: Connection, filters: SearchFilters, columns: Sequence[str], **choice: Unpack[Choice]
 ) -> Iterator[Row[Any]]:
-    """Yield these columns of the products that match, as `iterate` does; nothing else is read."""
-    for name in columns:
-        if name not in products.c:
-            raise FilterError(
-                f"products has no column {name!r}; `satcat schema products` lists them"
-            )
-    wanted = [products.c[name] for name in columns]
-    statement = _ordered(sa.select(*wanted), connection, filters, choice)
-    with where_errors(filters):
-        yield from connection.execute(statement, execution_options={"yield_per": _BATCH})
+    """Yield these columns of the products that match, as `iterate` does; nothing else is read.
+
+    Raises:
+        FilterError: at once for columns that there are not, or twice; later as `select_products`.
+    """
+    return _rows(connection, filters, _columns(columns), choice)
 
 
 def search(
@@ -119,6 +115,30 @@ def image(row: Row[Any]) -> SatelliteImage:
     """The product of a row of `products`."""
     values = row._mapping
     return SatelliteImage(**{name: values[name] for name in _IMAGE_FIELDS})
+
+
+def _columns(names: Sequence[str]) -> list[ColumnElement[Any]]:
+    for place, name in enumerate(names):
+        if name not in products.c:
+            raise FilterError(
+                f"products has no column {name!r}; `satcat schema products` lists them"
+            )
+        if name in names[:place]:
+            raise FilterError(f"the column {name!r} is asked for twice")
+    if not names:
+        raise FilterError("no column is asked for: name one, or leave it to None")
+    return [products.c[name] for name in names]
+
+
+def _rows(
+    connection: Connection,
+    filters: SearchFilters,
+    columns: Sequence[ColumnElement[Any]],
+    choice: Choice,
+) -> Iterator[Row[Any]]:
+    statement = _ordered(sa.select(*columns), connection, filters, choice)
+    with where_errors(filters):
+        yield from connection.execute(statement, execution_options={"yield_per": _BATCH})
 
 
 def _ordered(

@@ -85,12 +85,14 @@ def texts(value: Any) -> tuple[str, ...] | None:
     return tuple(sorted({text(item) for item in _several(value)})) or None
 
 
-def tile_ids(value: Any) -> tuple[str, ...] | None:
+def tile_ids(value: Any) -> tuple[str, ...]:
     """Tiles in their one form, sorted; several may stand in one text."""
     from satcat import tiles
 
     stated = [tile for item in _several(value) for tile in _SEPARATOR.split(text(item)) if tile]
-    return tuple(sorted({tiles.normalise(tile) for tile in stated})) or None
+    if not stated:  # meant as none, taken as all: nobody wants that
+        raise FilterError("no tile is named: name one, or leave the filter out")
+    return tuple(sorted({tiles.normalise(tile) for tile in stated}))
 
 
 def percent(value: Any) -> float:

@@ -282,6 +282,16 @@ def test_a_choice_that_cannot_be_meant_is_refused(
             use(connection, SearchFilters(point=(1, 2)), **choice)
 
 
+@pytest.mark.parametrize("name", ["lates", "columns", "order_by"])
+def test_a_choice_that_there_is_not_is_no_choice_of_everything(
+    connection: Connection, name: str
+) -> None:
+    given: dict[str, Any] = {name: True}
+    for use in (select.count, ids, select.select_products, select.search):
+        with pytest.raises(TypeError, match=name):
+            use(connection, SearchFilters(), **given)
+
+
 def s2(
     baseline: str, made: str, *, level: str = "L2A", tile: str = "30TWM", platform: str = "S2A"
 ) -> dict[str, Any]:
@@ -348,6 +358,9 @@ def test_best_takes_one_product_a_group(connection: Connection, make_product: Ma
     assert ids(connection, SearchFilters(), **best) == ["elsewhere", "july", "clear june"]
     assert ids(connection, SearchFilters(), best="-cloud", per=["year"]) == ["elsewhere"]
     assert ids(connection, SearchFilters(), best="cloud", per=["day"], limit=1) == ["elsewhere"]
+    assert ids(connection, SearchFilters(), best="cloud", per="tile, month") == ids(
+        connection, SearchFilters(), **best
+    )
     assert ids(connection, SearchFilters(tile_id="30TWM"), best="size", per=["type"]) == ["july"]
 
 

@@ -62,9 +62,20 @@ _FIELDS = {
 }  # fmt: skip
 
 
+def _share(_context: click.Context, _option: click.Parameter, stated: str | None) -> float | None:
+    from satcat import values
+
+    if stated is None:
+        return None
+    try:
+        return values.percent(stated) / 100 if stated.endswith("%") else values.number(stated)
+    except FilterError as error:
+        raise FilterError(f"--covers: {error}") from None
+
+
 _SELECTION: tuple[Callable[[Any], Any], ...] = (
-    click.option("--covers", metavar="SHARE", type=float,
-                 help="Covering this share of --bbox or --geometry, as 0.8."),
+    click.option("--covers", metavar="SHARE", callback=_share,
+                 help="Covering this share of --bbox or --geometry, as 0.8 or 80%."),
     click.option("--latest", is_flag=True, help="Of each scene only the newest version."),
     click.option("--best", metavar="COLUMN",
                  help="One product a group: the one with the lowest value, as of cloud."),
@@ -100,10 +111,13 @@ def selection(function: F) -> F:
 
     @wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
+        from satcat.choice import Choice, check
+
         given = {name: kwargs.pop(name) for name in _CHOICES}
-        choice = {name: value for name, value in given.items() if value not in (None, False)}
-        if "per" in choice:
-            choice["per"] = [name.strip() for name in choice["per"].split(",")]
+        choice = cast(
+            "Choice", {name: v for name, v in given.items() if v is not None and v is not False}
+        )
+        check(kwargs["filters"], choice)
         return function(*args, choice=choice, **kwargs)
 
     made: Any = gathered

@@ -55,11 +55,11 @@ def command(
     """
     from satcat import select
 
+    columns = out.choose(RESULT_COLUMNS, IN_TABLE, more=["footprint"])
     with settings.open() as catalogue:
         survey = catalogue.survey(filters)
         tell(settings, survey)
         with catalogue.database.read() as connection:
-            columns = out.choose(RESULT_COLUMNS, IN_TABLE, more=["footprint"])
             total = out.put(
                 Rows(columns, select.rows(connection, filters, columns, **choice)), WORDS
             )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -52,7 +52,7 @@ def command(
     from satcat import readonly
 
     readonly.bound_memory()
-    params = dict(map(_param, param))
+    params = _params(param)
     if statement == "-":
         statement = sys.stdin.read()
     with (
@@ -67,22 +67,35 @@ def command(
         settings.say(wording.count(total, "row"))
 
 
+def _params(given: Iterable[str]) -> dict[str, str | float]:
+    params: dict[str, str | float] = {}
+    for text in given:
+        name, value = _param(text)
+        if name in params:
+            raise FilterError(f"--param {text}: {name} has a value already")
+        params[name] = value
+    return params
+
+
 def _param(text: str) -> tuple[str, str | float]:
-    """A parameter's name and value; 004033 is no number, for it would lose its zeros."""
+    """A parameter's name and value; 004033 is no number, for it would lose its zeros, nor are nan, inf or 30 digits."""
     name, equals, value = text.partition("=")
     name = name.strip().removeprefix(":")
     if not equals or not name.isidentifier():
         raise FilterError(f"--param {text}: write NAME=VALUE")
-    for kind in (int, float):
+    for kind, largest in ((int, 2**63 - 1), (float, sys.float_info.max)):
         with suppress(ValueError):
-            if str(number := kind(value)) == value:
+            if str(number := kind(value)) == value and abs(number) <= largest:
                 return name, number
     return name, value
 
 
 def _distinct(columns: Iterable[str]) -> Iterator[str]:
     """The columns' names; `id` a second time is `id_2`."""
-    seen: Counter[str] = Counter()
-    for name in columns:
-        seen[name] += 1
-        yield name if seen[name] == 1 else f"{name}_{seen[name]}"
+    stated = list(columns)
+    taken: set[str] = set()
+    for name in stated:
+        others = (f"{name}_{number}" for number in itertools.count(2))
+        free = (other for other in others if other not in taken and other not in stated)
+        taken.add(one := next(free) if name in taken else name)
+        yield one

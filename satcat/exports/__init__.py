@@ -98,6 +98,8 @@ def export(
     from satcat import select
 
     form = form or format_of(path)
+    if form not in FORMATS:
+        raise FilterError(f"there is no format {form!r}: there are {', '.join(FORMATS)}")
     names = list(RESULT_COLUMNS if columns is None else columns)
     if form in SPATIAL and "footprint" not in names:
         names.append("footprint")

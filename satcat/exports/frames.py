@@ -49,7 +49,7 @@ def to_dataframe(
         import pandas as pd
     except ImportError:
         raise MissingLibraryError("a DataFrame", "pandas", "pandas") from None
-    names = list(columns or RESULT_COLUMNS)
+    names = list(RESULT_COLUMNS if columns is None else columns)
     rows = list(select.rows(connection, filters, names, **choice))
     held = list(zip(*rows, strict=True)) or [()] * len(names)
     series = {
@@ -74,7 +74,8 @@ def to_geodataframe(
         import geopandas
     except ImportError:
         raise MissingLibraryError("a GeoDataFrame", "geopandas", "geopandas") from None
-    others = [name for name in columns or RESULT_COLUMNS if name != "footprint"]
+    names = RESULT_COLUMNS if columns is None else columns
+    others = [name for name in names if name != "footprint"]
     frame = to_dataframe(connection, filters, [*others, "footprint"], **choice)
     shapes = geometries(list(frame.pop("footprint")))
     return geopandas.GeoDataFrame(frame, geometry=shapes, crs="EPSG:4326")

@@ -46,6 +46,7 @@ INSERT INTO gpkg_spatial_ref_sys VALUES
   ('WGS 84 geodetic', {SRID}, 'EPSG', {SRID}, '{_WGS84}', 'longitude and latitude in degrees, WGS 84');
 """
 
+_FID = "fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"
 _ANY, _AREAS = "GEOMETRY", "MULTIPOLYGON"
 _BOX = "ST_MinX(NEW.geom), ST_MaxX(NEW.geom), ST_MinY(NEW.geom), ST_MaxY(NEW.geom)"
 _NEW_IS, _NEW_IS_NOT = (
@@ -82,7 +83,7 @@ _TRIGGERS = {
 def layer(columns: Iterable[str]) -> str:
     """SQL that makes the layer, empty; its columns come as SQL declares them."""
     return f"""
-CREATE TABLE products (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom {_ANY}, {", ".join(columns)});
+CREATE TABLE products ({", ".join((_FID, f"geom {_ANY}", *columns))});
 CREATE VIRTUAL TABLE rtree_products_geom USING rtree(id, minx, maxx, miny, maxy);
 INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id)
   VALUES ('products', 'features', 'products', 'satellite products, exported by satcat', {SRID});

@@ -208,6 +208,8 @@ def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
 
 def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: Path) -> None:
     assert run("sql", "SELECT 1 AS a, 2 AS a", "-f", "csv").out == "a,a_2\n1,2\n"
+    three = run("sql", "SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a_2", "-f", "csv").out
+    assert three == "a,a_3,a_2,a_2_2\n1,2,3,4\n"
 
 
 def test_a_pipe_is_written_to_and_not_replaced(run: Run, mirror: Path, tmp_path: Path) -> None:

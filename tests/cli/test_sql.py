@@ -40,6 +40,7 @@ def test_sql_takes_values_that_are_bound(run: Run, mirror: Path) -> None:
         (("SELECT :tile",), "--param tile=VALUE"),
         (("SELECT 1", "--param", "tile"), "write NAME=VALUE"),
         (("SELECT 1", "--param", "tile=1"), "no parameter :tile"),
+        (("SELECT :a", "--param", "a=1", "--param", ":a=2"), "a has a value already"),
         (("SELECT 1", "--time-limit", "0"), "time-limit"),
     ],
 )
@@ -60,6 +61,12 @@ def test_sql_can_be_limited_in_time_and_read_from_standard_input(
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.count("\n") == 1
     assert "longer than 0.1 s" in ran.err
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "-inf", "99999999999999999999", "1e3", "007"])
+def test_what_is_no_number_of_sqlite_is_text(run: Run, mirror: Path, word: str) -> None:
+    ran = run("sql", "SELECT typeof(:a), :a", "--param", f"a={word}", "-f", "csv")
+    assert ran.out.splitlines()[1] == f"text,{word}"
 
 
 def test_schema_ends_in_reports_that_run_as_they_are_printed(run: Run, mirror: Path) -> None:

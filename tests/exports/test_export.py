@@ -39,6 +39,28 @@ def test_a_suffix_that_says_none_is_refused(name: str) -> None:
         exports.format_of(Path(name))
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"columns": []}, "no column is asked for"),
+        ({"columns": ["id", "name", "id"]}, "'id' is asked for twice"),
+        ({"columns": ["nme"]}, "no column 'nme'"),
+        ({"form": "xlsx"}, "no format 'xlsx'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet", "gpkg"])
+def test_what_cannot_be_exported_is_named_before_a_file_is_begun(
+    catalogue: Catalogue, tmp_path: Path, suffix: str, how: dict[str, Any], words: str
+) -> None:
+    if how == {"columns": []} and suffix in exports.SPATIAL:
+        return  # footprints alone
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with pytest.raises(FilterError, match=words):
+        catalogue.export(folder / f"out.{suffix}", ALL, **how)
+    assert list(folder.iterdir()) == []
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -58,6 +58,10 @@ def test_columns_and_choices_narrow_it(catalogue: Catalogue) -> None:
     assert frame.footprint[0] == next(iter(catalogue.search(ALL, limit=1).values())).footprint
     with pytest.raises(FilterError, match="no column 'nme'"):
         catalogue.to_dataframe(ALL, columns=["nme"])
+    with pytest.raises(FilterError, match="no column is asked for"):
+        catalogue.to_dataframe(ALL, columns=[])
+    with pytest.raises(FilterError, match="'id' is asked for twice"):
+        catalogue.to_dataframe(ALL, columns=["id", "id"])
 
 
 def test_a_geodataframe_has_footprints_as_its_geometry(catalogue: Catalogue) -> None:

@@ -165,6 +165,17 @@ def test_geopandas_reads_from_it_what_the_catalogue_holds(file: Path, catalogue:
     assert len(geopandas.read_file(file, bbox=(30, 30, 31, 31))) == 0
 
 
+def test_a_layer_may_hold_footprints_alone(catalogue: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "bare.gpkg"
+    total = catalogue.export(path, SearchFilters(), columns=["footprint"])
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM products").fetchone() == (total,)
+        assert [row[1] for row in connection.execute("PRAGMA table_info(products)")] == [
+            "fid",
+            "geom",
+        ]
+
+
 def test_a_layer_with_lines_says_so(
     catalogue: Catalogue, add_products: Callable[..., None], tmp_path: Path
 ) -> None:

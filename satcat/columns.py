@@ -13,6 +13,11 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from satcat import times
 
+#: Prints an object as `Json` keeps it in SQLite.
+to_json = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware datetime: fixed-width UTC text in SQLite, timestamptz in PostgreSQL."""
@@ -49,7 +54,7 @@ class Json(TypeDecorator[dict[str, Any]]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return to_json(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return json.loads(value) if isinstance(value, str) else value

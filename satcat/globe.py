@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,19 @@ def normal(geometry: BaseGeometry, mendable: int, vertices: int = MAX_VERTICES) 
         return collected(pieces, mendable)
     except shapely.GEOSException as error:  # no input is known to do this
         raise FootprintError(f"a geometry that GEOS cannot cut: {error}") from None
+
+
+def are_normal(geometries: Any) -> npt.NDArray[np.bool_]:
+    """Tell, of many geometries at once, which are seen at a glance to be in normal form, and on one side of 180°.
+
+    Of the others (None too) nothing is said.
+    """
+    west, south, east, north = shapely.bounds(geometries).T
+    inside = (west >= -180) & (east <= 180) & (south >= -90) & (north <= 90)  # False for NaN
+    small = (east - west <= 180) & (shapely.get_num_coordinates(geometries) <= MAX_VERTICES)
+    flat = ~shapely.has_z(geometries)
+    found: npt.NDArray[np.bool_] = inside & small & flat & shapely.is_valid(geometries)
+    return found
 
 
 def paths(geometry: BaseGeometry) -> list[Array]:

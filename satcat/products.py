@@ -121,38 +121,46 @@ RESULT_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def content_hash(values: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of the source columns in `values`: a canonical JSON object, sorted by key, unknown ones left out.
+def content_hash(values: Mapping[str, Any], attributes: str | None = None) -> str:
+    """SHA-256 (hex) of the source columns in `values`, in three lines.
 
-    Instants are hashed in their stored form, the footprint as hexadecimal WKB, whole floats as integers (databases
-    differ in how they give those back), so that a row hashes alike wherever it is kept.
+    The first is a canonical JSON object of them, sorted by key, unknown ones left out; the second that of the
+    attributes; the third the footprint as hexadecimal WKB. Instants are hashed in their stored form, whole floats as
+    integers (databases differ in how they give those back), so that a row hashes alike wherever it is kept.
+
+    Args:
+        attributes: their `canonical_json`, where that is at hand.
     """
     said: dict[str, Any] = {}
-    for name in SOURCE_COLUMNS:
-        if (value := values[name]) is not None:
-            said[name] = _canonical(value)
-    return hashlib.sha256(_ENCODER.encode(said).encode()).hexdigest()
+    for name in _PLAIN_COLUMNS:
+        value = values[name]
+        if value is not None:
+            convert = _CONVERSIONS.get(type(value))
+            said[name] = value if convert is None else convert(value)
+    if attributes is None:
+        attributes = canonical_json(values["attributes"])
+    outline = bytes(values["footprint"] or b"").hex()
+    return hashlib.sha256(f"{_encode(said)}\n{attributes}\n{outline}".encode()).hexdigest()
 
 
-_ENCODER = json.JSONEncoder(
+def canonical_json(attributes: Mapping[str, AttributeValue]) -> str:
+    """The attributes as they are hashed."""
+    said = dict(attributes)  # a TypeError for what somebody wrote there instead of them
+    return _encode({k: _number(v) if type(v) is float else v for k, v in said.items()})
+
+
+_PLAIN_COLUMNS = [name for name in SOURCE_COLUMNS if name not in ("attributes", "footprint")]
+_encode = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
+).encode
 
 
-def _canonical(value: Any) -> Any:
-    convert = _CONVERSIONS.get(type(value))
-    if convert is not None:
-        return convert(value)
-    if isinstance(value, Mapping):
-        return {key: _canonical(item) for key, item in value.items()}
-    return value
+def _number(value: float) -> float:
+    return int(value) if value.is_integer() else value
 
 
 #: By exact type, for this runs over every value of every product that arrives.
 _CONVERSIONS: dict[type, Callable[[Any], Any]] = {
-    str: str,
-    float: lambda value: int(value) if value.is_integer() else value,
+    float: _number,
     datetime: times.to_text,
-    bytes: bytes.hex,
-    memoryview: lambda value: bytes(value).hex(),
 }

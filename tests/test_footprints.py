@@ -12,7 +12,7 @@ from typing import Any
 import pyproj
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
@@ -348,3 +348,46 @@ def test_the_area_of_the_world_is_that_of_the_ellipsoid() -> None:
     assert footprints.area_km2(footprints.from_bbox(-180, -90, 180, 90)) == pytest.approx(
         510_065_621.724, rel=1e-9
     )
+
+
+PAGE = [
+    (f"geography'SRID=4326;{SQUARE}'", None),
+    (SQUARE, None),
+    ("geography'SRID=3857;POINT (1 2)'", None),
+    ("geography'POLYGON ((170 0, -170 0, -170 10, 170 10, 170 0))'", None),
+    ("geography'POLYGON ((0 0, 1 1, 1 0, 0 1, 0 0))'", None),
+    ("geography'POLYGON ((0 0, 1 1))'", None),
+    ("geography'POLYGON ((-180 -90, 180 -90, 180 90, -180 90, -180 -90))'", None),
+    ("geography'POLYGON Z ((0 0 1, 1 0 1, 1 1 1, 0 0 1))'", None),
+    ("geography'POINT (1e999 0)'", None),
+    ("geography'POINT (0 95)'", None),
+    ("geography'POLYGON EMPTY'", None),
+    ("geography'LINESTRING (0 0, 5 5)'", None),
+    ("", {"type": "Point", "coordinates": [3, 4]}),
+    (None, {"type": "Point", "coordinates": [3, "x"]}),
+    (None, None),
+    (5, None),
+    ([], {"type": "Point", "coordinates": [3, 4]}),
+    ("x" * 5_000_000, None),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(PAGE), max_size=8))
+def test_a_page_of_footprints_is_read_as_each_of_them_alone(said):
+    def alone(text, geojson):
+        try:
+            return footprints.from_odata(text, geojson)
+        except FootprintError as error:
+            return str(error)
+
+    found = footprints.from_odata_page(said)
+    assert [str(f) if isinstance(f, FootprintError) else f for f in found] == [
+        alone(*both) for both in said
+    ]
+
+
+def test_every_kind_of_footprint_has_its_place_in_a_page():
+    found = footprints.from_odata_page(PAGE)
+    kinds = [type(each).__name__ for each in found]
+    assert kinds.count("FootprintError") == 9 and kinds.count("NoneType") == 1, kinds

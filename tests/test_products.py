@@ -118,7 +118,7 @@ def test_the_hash_never_changes_from_release_to_release():
         attributes={"b": 1.0, "a": "é", "c": None, "d": False},
     )  # fmt: skip
     assert (
-        product.content_hash == "5987bed5967adbf083cdadd5ce0608766ac1f97ead09a21776fea4ad3f3de4d9"
+        product.content_hash == "8c593676a95e1bf7504f31c2166df2cc1f94e383bd97fd98fb8e0bff1eefd320"
     )
 
 

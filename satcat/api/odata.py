@@ -186,7 +186,7 @@ class ODataAPI(SatelliteAPI):
         clauses = odata_filter.name_clauses(filters)
         clauses += odata_filter.interval_clauses(SENSING_START, filters.interval)
         url = f"{self.url}/DeletedProducts"
-        deleted = Listing(self.http, url, clauses, odata_parse.deletion)
+        deleted = Listing(self.http, url, clauses, partial(map, odata_parse.deletion))
         return deleted.pages(_DELETION, SENSING_START, _between(since, before))
 
     def get(
@@ -292,7 +292,7 @@ class ODataAPI(SatelliteAPI):
         self, filters: SearchFilters, published_before: datetime | None = None
     ) -> Listing[SatelliteImage]:
         clauses = _published(odata_filter.product_clauses(filters), published_before)
-        parse = partial(odata_parse.product, collection=filters.collection or "")
+        parse = partial(odata_parse.products, collection=filters.collection or "")
         return Listing(self.http, self.SEARCH_URL, clauses, parse, expand=True)
 
     def _ids(
@@ -300,7 +300,9 @@ class ODataAPI(SatelliteAPI):
     ) -> Listing[Listed]:
         clauses = _published(odata_filter.product_clauses(filters), published_before)
         select = ("Id", "ModificationDate")
-        return Listing(self.http, self.SEARCH_URL, clauses, odata_parse.listed, select)
+        return Listing(
+            self.http, self.SEARCH_URL, clauses, partial(map, odata_parse.listed), select
+        )
 
 
 def _published(clauses: list[str], before: datetime | None) -> list[str]:

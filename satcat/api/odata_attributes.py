@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from satcat import names
@@ -35,11 +36,20 @@ def attributes(reader: Reader, listed: object) -> dict[str, AttributeValue]:
         reader.warn(f"it has {len(items)} attributes, {_MAX_ATTRIBUTES} are kept")
     for item in items[:_MAX_ATTRIBUTES]:
         name = item.get("Name") if isinstance(item, dict) else None
-        if isinstance(name, str) and name:
-            _add(reader, found, fields.storable(name, _MAX_NAME), item.get("Value"))
-        else:
+        if not isinstance(name, str) or not name:
             reader.warn(f"an attribute has no name: {str(fields.scalar(item))[:80]}")
+            continue
+        key, value = _key(name), item.get("Value")
+        if key not in found and type(value) is str and value.isprintable() and len(value) < 1000:
+            found[key] = value  # as nearly all are, thirty in each product
+        else:
+            _add(reader, found, key, value)
     return found
+
+
+@lru_cache(maxsize=512)
+def _key(name: str) -> str:
+    return fields.storable(name, _MAX_NAME)
 
 
 def columns(found: Mapping[str, AttributeValue], name: str, collection: str) -> dict[str, Any]:
@@ -48,15 +58,23 @@ def columns(found: Mapping[str, AttributeValue], name: str, collection: str) -> 
     values: dict[str, Any] = {"platform": parts.platform}
     if parts.platform is None and not names.decides(collection, "platform"):
         values["platform"] = _platform(found)
+    decided = _decided(collection)
     for column, spellings, read in _COLUMNS:
-        named = getattr(parts, column, None)
-        if names.decides(collection, column):
-            values[column] = named
+        values[column] = named = getattr(parts, column, None)
+        if column in decided:
             continue
-        said = next((found[key] for key in spellings if found.get(key) is not None), None)
-        stated = read(said)
-        values[column] = named if stated is None else stated
+        for key in spellings:
+            said = found.get(key)
+            if said is not None:
+                stated = read(said)
+                values[column] = named if stated is None else stated
+                break
     return values
+
+
+@lru_cache(maxsize=64)
+def _decided(collection: str) -> set[str]:
+    return {column for column, _, _ in _COLUMNS if names.decides(collection, column)}
 
 
 def left_over(
@@ -66,14 +84,17 @@ def left_over(
     end: datetime | None,
 ) -> dict[str, AttributeValue]:
     """The attributes whose exact value no column holds."""
-    held = {key: values[column] for column, spellings, _ in _COLUMNS for key in spellings}
-    instants = {"beginningDateTime": start, "endingDateTime": end}
-    return {
-        key: value
-        for key, value in found.items()
-        if not (key in held and value is not None and _same(value, held[key]))
-        and not (key in instants and value is not None and fields.instant(value) == instants[key])
-    }
+    left = dict(found)
+    for column, spellings, _ in _COLUMNS:
+        for key in spellings:
+            value = left.get(key)
+            if value is not None and _same(value, values[column]):
+                del left[key]
+    for key, held in (("beginningDateTime", start), ("endingDateTime", end)):
+        value = left.get(key)
+        if value is not None and fields.instant(value) == held:
+            del left[key]
+    return left
 
 
 def _add(reader: Reader, found: dict[str, AttributeValue], name: str, value: object) -> None:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from satcat import times
@@ -57,7 +58,8 @@ class Reader:
 
 def storable(text: str, limit: int = MAX_TEXT) -> str:
     """The text as every database takes it: no NUL, no lone surrogate, not too long."""
-    text = text[:limit]
+    if len(text) > limit:
+        text = text[:limit]
     if text.isprintable():  # as nearly all are; quicker than looking for each character
         return text
     return _UNSTORABLE.sub("\ufffd", text)
@@ -70,15 +72,14 @@ def shown(text: str) -> str:
 
 def scalar(value: object) -> AttributeValue:
     """A JSON value as an attribute may hold it; what is nested, not finite or beyond 64 bits becomes text."""
-    match value:
-        case str():
-            return storable(value)
-        case bool() | None:
-            return value
-        case int() if -_MAX_INTEGER <= value <= _MAX_INTEGER:
-            return value
-        case float() if math.isfinite(value):
-            return value
+    if isinstance(value, str):
+        return storable(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -_MAX_INTEGER <= value <= _MAX_INTEGER:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
     try:
         return storable(json.dumps(value, ensure_ascii=False))
     except (RecursionError, ValueError, TypeError):
@@ -87,8 +88,14 @@ def scalar(value: object) -> AttributeValue:
 
 def instant(value: object) -> datetime | None:
     """An instant, in whatever form CDSE has written it."""
+    return _instant(value) if isinstance(value, str) else None
+
+
+# a product says its sensing start three times, and so do its neighbours
+@lru_cache(maxsize=1024)
+def _instant(text: str) -> datetime | None:
     try:
-        return times.parse(value) if isinstance(value, str) else None
+        return times.parse(text)
     except TimeError:
         return None
 

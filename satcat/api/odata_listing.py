@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -30,7 +30,7 @@ class Listing(Generic[RowT]):
     Attributes:
         url: the entity set.
         clauses: the fixed part of `$filter`.
-        parse: reads one record.
+        parse: reads the records of a page.
         select: the fields to ask for, beside the date that orders the listing; None for all.
         expand: whether to ask for attributes.
     """
@@ -38,7 +38,7 @@ class Listing(Generic[RowT]):
     http: HttpClient
     url: str
     clauses: list[str]
-    parse: Callable[[object], Parsed[RowT]]
+    parse: Callable[[list[object]], Iterable[Parsed[RowT]]]
     select: tuple[str, ...] | None = None
     expand: bool = False
 
@@ -65,7 +65,9 @@ class Listing(Generic[RowT]):
         """Bring one page, asking again while it cannot be true."""
 
         def read(body: Any) -> Batch[RowT]:
-            entries = [self._entry(record, request.key) for record in self._records(body)]
+            records = self._records(body)
+            both = zip(records, self.parse(records), strict=True)
+            entries = [_entry(record, parsed, request.key) for record, parsed in both]
             linked = any(body.get(link) for link in _LINKS)
             batch = Batch(
                 entries,
@@ -120,13 +122,6 @@ class Listing(Generic[RowT]):
             params.append(("$expand", "Attributes"))
         return params
 
-    def _entry(self, record: object, key: str) -> Entry[RowT]:
-        parsed = self.parse(record)
-        id = record.get("Id") if isinstance(record, dict) else None
-        if isinstance(parsed.row, Reject) and parsed.row.id is None:
-            id = hashlib.sha256(parsed.row.raw.encode()).hexdigest()
-        return Entry(str(id), odata_parse.date_of(record, key), parsed.row, parsed.warnings)
-
     def _records(self, body: Any) -> list[Any]:
         records = body.get("value") if isinstance(body, dict) else None
         if not isinstance(records, list):
@@ -139,6 +134,13 @@ class Listing(Generic[RowT]):
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise MalformedResponseError(host_of(self.url), "no count of records in it")
         return number
+
+
+def _entry(record: object, parsed: Parsed[RowT], key: str) -> Entry[RowT]:
+    id = record.get("Id") if isinstance(record, dict) else None
+    if isinstance(parsed.row, Reject) and parsed.row.id is None:
+        id = hashlib.sha256(parsed.row.raw.encode()).hexdigest()
+    return Entry(str(id), odata_parse.date_of(record, key), parsed.row, parsed.warnings)
 
 
 def _distinct(*names: str) -> list[str]:

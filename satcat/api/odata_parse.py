@@ -9,10 +9,10 @@ Checksum `[{}]`, values whose type is not the one they declare).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from satcat import footprints
 from satcat.api import odata_attributes, odata_fields
@@ -23,6 +23,8 @@ from satcat.footprints import Footprint
 from satcat.products import SatelliteImage
 
 RowT = TypeVar("RowT")
+#: What became of a record's footprint.
+Place: TypeAlias = Footprint | FootprintError | None
 
 _SOURCE = "cdse"
 _MAX_ID = 128
@@ -31,7 +33,7 @@ _MAX_RAW = 100_000
 _NEVER = 9999  # the year of an eviction that will not come
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parsed(Generic[RowT]):
     """What became of one record; `warnings` name the fields that became None."""
 
@@ -43,8 +45,18 @@ class _UnusableError(Exception):
     """The record lacks what a row cannot do without."""
 
 
+def products(records: Sequence[object], collection: str) -> list[Parsed[SatelliteImage]]:
+    """Read a page of `Products`, found by asking for this collection (the records do not say it)."""
+    places = footprints.from_odata_page([_outline(record) for record in records])
+    return [_product(*each, collection) for each in zip(records, places, strict=True)]
+
+
 def product(record: object, collection: str) -> Parsed[SatelliteImage]:
-    """Read one record of `Products`, found by asking for this collection (the record does not say it)."""
+    """Read one record of `Products`."""
+    return products([record], collection)[0]
+
+
+def _product(record: object, place: Place, collection: str) -> Parsed[SatelliteImage]:
     try:
         record, id, name = _identity(record)
         start = odata_fields.instant(_dates(record).get("Start"))
@@ -53,7 +65,8 @@ def product(record: object, collection: str) -> Parsed[SatelliteImage]:
     except _UnusableError as error:
         return Parsed(_reject(record, str(error)))
     reader = Reader(id)
-    return Parsed(_image(reader, record, _name(reader, name), start, collection), reader.warnings)
+    name = _name(reader, name)
+    return Parsed(_image(reader, record, name, start, place, collection), reader.warnings)
 
 
 def deletion(record: object) -> Parsed[Deletion]:
@@ -94,11 +107,11 @@ def date_of(record: object, field_name: str) -> datetime | None:
 
 
 def _image(
-    reader: Reader, record: dict[str, Any], name: str, start: datetime, collection: str
+    reader: Reader, record: dict[str, Any], name: str, start: datetime, said: Place, collection: str
 ) -> SatelliteImage:
     end = reader.read(_dates(record), "End", odata_fields.instant)
     md5, blake3 = odata_fields.checksums(reader, record.get("Checksum"))
-    place = _footprint(reader, record)
+    place = _footprint(reader, record, said)
     attributes = odata_attributes.attributes(reader, record.get("Attributes"))
     columns = odata_attributes.columns(attributes, name, collection)
     origin, published, modified, evicted = (
@@ -134,16 +147,18 @@ def _image(
     )
 
 
-def _footprint(reader: Reader, record: Mapping[str, Any]) -> Footprint | None:
-    text = record.get("Footprint")
-    if text is None or isinstance(text, str):
-        try:
-            return footprints.from_odata(text, record.get("GeoFootprint"))
-        except FootprintError:
-            pass
-    reader.keep(
-        "Footprint" if text is not None else "GeoFootprint", text or record.get("GeoFootprint")
-    )
+def _outline(record: object) -> tuple[object, object]:
+    """What a record says of where it is, twice."""
+    if not isinstance(record, dict):
+        return None, None
+    return record.get("Footprint"), record.get("GeoFootprint")
+
+
+def _footprint(reader: Reader, record: Mapping[str, Any], said: Place) -> Footprint | None:
+    if not isinstance(said, FootprintError):
+        return said
+    text, geojson = _outline(record)
+    reader.keep("Footprint" if text is not None else "GeoFootprint", text or geojson)
     return None
 
 

@@ -20,6 +20,7 @@ from satcat.columns import Instant, Json
 from satcat.errors import FootprintError, TimeError
 from satcat.models import deleted_products, downloads, products, scope_products, scopes  # fmt: skip
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
+from satcat.sync import rows
 
 #: Rows that one statement names; SQLite binds at most 32,766 values.
 _CHUNK = 1000
@@ -115,41 +116,36 @@ def store(
 def _store_chunk(
     connection: Connection, images: list[SatelliteImage], at: datetime, *, force: bool
 ) -> Stored:
-    ids = [image.id for image in images]
-    known = {
-        row.id: row
-        for row in connection.execute(
-            sa.select(products.c.id, products.c.pk, products.c.content_hash).where(
-                products.c.id.in_(ids)
-            )
-        )
-    }
-    new, changed = [], []
+    known = _known(connection, [image.id for image in images])
+    now = times.to_text(at)
+    new: list[list[Any]] = []
+    changed: list[list[Any]] = []
+    pks: list[int] = []
     for image in images:
-        row = known.get(image.id)
-        values = _values(image)
-        if row is None:
-            new.append({**values, "first_seen_at": at, "changed_at": at})
-        elif force or row.content_hash != values["content_hash"]:
-            changed.append({**values, "changed_at": at, "_pk": row.pk})
+        values = rows.stored(image)
+        found = known.get(image.id)
+        if found is None:
+            new.append([*values, now, now])
+        elif force or found.content_hash != values[-1]:
+            changed.append([*values, now, found.pk])
+            pks.append(found.pk)
     if new:
         _move_back(connection, new)
-        connection.execute(sa.insert(products), new)
+        connection.exec_driver_sql(rows.INSERT, [tuple(row) for row in new])
     if changed:
-        to_change = sa.update(products).where(products.c.pk == sa.bindparam("_pk"))
-        connection.execute(to_change, changed)
-        _leave_scopes(connection, [row["_pk"] for row in changed])
+        connection.exec_driver_sql(rows.UPDATE, [tuple(row) for row in changed])
+        _leave_scopes(connection, pks)
     return Stored(len(new), len(changed), len(images) - len(new) - len(changed))
 
 
-def _values(image: SatelliteImage) -> dict[str, Any]:
-    values = {name: getattr(image, name) for name in SOURCE_COLUMNS}
-    return {**values, "attributes": dict(image.attributes), "content_hash": image.content_hash}
+def _known(connection: Connection, ids: list[str]) -> dict[str, Any]:
+    columns = sa.select(products.c.id, products.c.pk, products.c.content_hash)
+    return {row.id: row for row in connection.execute(columns.where(products.c.id.in_(ids)))}
 
 
-def _move_back(connection: Connection, new: list[dict[str, Any]]) -> None:
+def _move_back(connection: Connection, new: list[list[Any]]) -> None:
     """Take the tombstones of products that are listed again; when they were first seen is remembered."""
-    ids = [row["id"] for row in new]
+    ids = [row[rows.ID] for row in new]
     graves = sa.delete(deleted_products).where(deleted_products.c.id.in_(ids))
     records = {
         row.id: row.record or {}
@@ -158,9 +154,9 @@ def _move_back(connection: Connection, new: list[dict[str, Any]]) -> None:
         )
     }
     for row in new:
-        seen = records.get(row["id"], {}).get("first_seen_at")
+        seen = records.get(row[rows.ID], {}).get("first_seen_at")
         if seen:
-            row["first_seen_at"] = times.parse(seen)
+            row[rows.FIRST_SEEN] = times.to_text(times.parse(seen))
 
 
 def _leave_scopes(connection: Connection, pks: list[int]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,7 +42,9 @@ class Canned(HttpClient):
 
 
 def listing(body: object) -> Listing[Any]:
-    return Listing(Canned(body), "http://here/Products", ["x eq 1"], odata_parse.listed, ("Id",))
+    return Listing(
+        Canned(body), "http://here/Products", ["x eq 1"], partial(map, odata_parse.listed), ("Id",)
+    )
 
 
 values = st.recursive(

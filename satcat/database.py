@@ -10,16 +10,17 @@ import contextlib
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import DBAPIError
 
 from satcat import locks
 from satcat.errors import (
+    CatalogueBusyError,
     CatalogueDamagedError,
     CatalogueError,
     CatalogueForeignError,
@@ -35,6 +36,7 @@ logger = logging.getLogger("satcat")
 APPLICATION_ID = 0x53415443
 PAGE_SIZE = 16384  # bytes
 _MIN_SQLITE = (3, 38, 0)
+_LOOK = 2000  # milliseconds between two looks at whether to wait on
 _NETWORK_FILESYSTEMS = {
     "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs",
     "glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.ceph",
@@ -44,9 +46,15 @@ _NETWORK_FILESYSTEMS = {
 class Database:
     """One open catalogue. Safe to share between threads; each transaction takes its own connection."""
 
-    def __init__(self, path: Path, engine: Engine) -> None:
+    def __init__(
+        self,
+        path: Path,
+        engine: Engine,
+        goes_on: Callable[[CatalogueBusyError], bool] | None = None,
+    ) -> None:
         self.path = path
         self.engine = engine
+        self._goes_on = goes_on
 
     @classmethod
     def open(cls, where: str | Path, *, create: bool = False) -> Self:
@@ -86,6 +94,14 @@ class Database:
         elif path.is_dir():
             raise CatalogueForeignError(str(path), "it is a folder")
         return cls(path, _engine(path, create=create))
+
+    def outwaiting(self, goes_on: Callable[[CatalogueBusyError], bool]) -> Self:
+        """The same catalogue for somebody who waits for the write lock as long as it takes, not half a minute.
+
+        Args:
+            goes_on: asked every few seconds meanwhile whether to go on waiting.
+        """
+        return type(self)(self.path, self.engine, goes_on)
 
     def close(self) -> None:
         """Close every connection; SQLite then folds its log back into the one file."""
@@ -188,11 +204,28 @@ class Database:
             if pragmas:
                 driver.execute(f"PRAGMA {pragmas[0]}")
             try:
-                with connection.begin():
+                with self._begun(connection):
                     yield connection
             finally:
                 if pragmas:
                     driver.execute(f"PRAGMA {pragmas[1]}")
+
+    def _begun(self, connection: Connection) -> RootTransaction:
+        if self._goes_on is None:
+            return connection.begin()
+        driver: Any = connection.connection.driver_connection
+        (usual,) = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute(f"PRAGMA busy_timeout = {min(usual, _LOOK)}")
+        try:
+            while True:
+                try:
+                    return connection.begin()
+                except DBAPIError as error:
+                    known = _translate(str(self.path), error.orig)
+                    if not isinstance(known, CatalogueBusyError) or not self._goes_on(known):
+                        raise
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {usual}")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -347,9 +380,7 @@ def _translate(where: str, error: object) -> CatalogueError | None:
             f"{where} cannot be read or written ({text}): check the disk and its quota"
         )
     if "database is locked" in text:
-        return CatalogueError(
-            f"{where} is in use by another program that does not let go: close it and try again"
-        )
+        return CatalogueBusyError(where)
     if "FOREIGN KEY constraint failed" in text:
         return CatalogueError(
             f"{where}: a row of a table of your own refers to one that is to go: declare its foreign key with "

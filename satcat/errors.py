@@ -4,11 +4,13 @@
       FilterError (ValueError)      2  wrong usage or filter
         TimeError, FootprintError, TileError
       CatalogueError                3  the catalogue is missing, of another schema version, or damaged
-        CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError
+        CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError,
+        CatalogueBusyError
       MissingLibraryError (ImportError)  1  something optional needs a library that is not installed
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
         SourceUnavailableError*, NoTokenError, RateLimitedError*, MalformedResponseError*, StaleResponseError*
+        TokenRefusedError           5  the source refused a token that was made just now
         RequestRejectedError        1  the source understood, and refused
         ListingTooDenseError        6  more products in one instant than the source can list
       CredentialsError              5  credentials missing or refused
@@ -123,6 +125,17 @@ class CatalogueDamagedError(CatalogueError):
         return f"{self.where} is damaged ({self.what}): restore a snapshot, or sync a new catalogue"
 
 
+class CatalogueBusyError(CatalogueError):
+    """Another program has kept the database's write lock for long."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where} is in use by another program that does not let go: close it and try again"
+
+
 class CatalogueLockedError(SatcatError):
     """Another process holds the lock that this one needs."""
 
@@ -163,6 +176,18 @@ class NoTokenError(SourceUnavailableError):
 
     def __str__(self) -> str:
         return f"no token from {self.where}: {self.why}"
+
+
+class TokenRefusedError(NoTokenError):
+    """The source refused a token that was made just now: its hosts disagree for a while, or the account has no right."""
+
+    exit_code = 5
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where} refuses a fresh access token ({self.why}): try again later; "
+            "if it lasts, see whether the account may download"
+        )
 
 
 class RateLimitedError(SourceError):

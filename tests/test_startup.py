@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from satcat.sandbox import Sandbox
 
 HEAVY = (
     "sqlalchemy",
@@ -39,6 +42,20 @@ def loaded_by(*args: str) -> set[str]:
 )
 def test_help_loads_no_heavy_module(args: list[str]) -> None:
     assert loaded_by(*args) & set(HEAVY) == set()
+
+
+def test_a_run_of_downloads_does_without_geometry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, out = tmp_path / "satcat.db", tmp_path / "products"
+    with Sandbox(products=3) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        loaded_by("--db", str(there), "sync", "--collection", "SENTINEL-2")
+        loaded_by("--db", str(there), "mark", "--all")
+        loaded = loaded_by("--db", str(there), "download", "--out", str(out))
+    assert len(list(out.iterdir())) == 3
+    assert loaded & {"numpy", "shapely", "antimeridian", "alembic"} == set()
 
 
 def test_importing_the_package_loads_no_heavy_module() -> None:

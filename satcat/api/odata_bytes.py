@@ -26,9 +26,11 @@ from satcat.errors import (
     ProductOfflineError,
     RequestRejectedError,
     SatcatError,
+    TokenRefusedError,
 )
 
 _MAX_ERROR_BODY = 65_536
+_WRONG_AUDIENCE = "DAT-ZIP-609"
 _SMALLEST_PIECE = 1 << 14  # bytes
 #: A piece that takes longer is cut into smaller ones: only whole pieces are shown, kept, and stopped after.
 _PIECE_SECONDS = 0.1
@@ -76,7 +78,8 @@ def open_bytes(
     Raises:
         RateLimitedError: too many connections of this account: wait.
         ProductOfflineError, ProductGoneError: it cannot be had, or not now.
-        CredentialsError: the token was refused twice.
+        TokenRefusedError: one made just now was refused, too.
+        CredentialsError: no token is to be had, or it is not meant for this host.
         SourceError: anything else.
     """
     token = tokens.token()
@@ -112,7 +115,9 @@ def _refuse(response: requests.Response, name: str, token: str) -> None:
     if not isinstance(error, RequestRejectedError):
         raise error or MalformedResponseError(where, f"status {status}")
     if status == HTTPStatus.UNAUTHORIZED:
-        raise CredentialsError(f"{where} refused the access token ({error.detail})")
+        if _WRONG_AUDIENCE in error.detail:
+            raise CredentialsError(f"{where} refused the access token ({error.detail})")
+        raise TokenRefusedError(where, error.detail)
     raise refusal(error, name)
 
 

@@ -12,19 +12,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from satcat import footprints
 from satcat.api import odata_attributes, odata_fields
 from satcat.api.base import Deletion, Listed, Reject
 from satcat.api.odata_fields import Reader
 from satcat.errors import FootprintError
-from satcat.footprints import Footprint
 from satcat.products import SatelliteImage
+
+if TYPE_CHECKING:
+    from satcat.footprints import Footprint
 
 RowT = TypeVar("RowT")
 #: What became of a record's footprint.
-Place: TypeAlias = Footprint | FootprintError | None
+Place: TypeAlias = "Footprint | FootprintError | None"
 
 _SOURCE = "cdse"
 _MAX_ID = 128
@@ -47,6 +48,8 @@ class _UnusableError(Exception):
 
 def products(records: Sequence[object], collection: str) -> list[Parsed[SatelliteImage]]:
     """Read a page of `Products`, found by asking for this collection (the records do not say it)."""
+    from satcat import footprints  # for its libraries, which a run of downloads does without
+
     places = footprints.from_odata_page([_outline(record) for record in records])
     return [_product(*each, collection) for each in zip(records, places, strict=True)]
 

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from satcat.database import Database
 from satcat.downloads import queue, slots
 from satcat.downloads.identity import is_dead
 from satcat.downloads.job import Job
 from satcat.downloads.policy import Verdict
 from satcat.downloads.queue import Held
-from satcat.errors import LostClaimError
+from satcat.errors import CatalogueBusyError, LostClaimError
 
 logger = logging.getLogger("satcat")
 
@@ -43,8 +45,12 @@ class Claims:
             return queue.is_waiting(connection, self._source)
 
     def take(self, worker: str) -> Job | None:
-        """Take a row and the right to a connection; None if one of them is not to be had."""
+        """Take a row and the right to a connection; None if one of them is not to be had.
+
+        What the run holds is renewed before: after a night's sleep its leases have run out, and its own rows are not free.
+        """
         with self._database.write() as connection:
+            self._renew(connection)
             slot = slots.acquire(connection, self._account, worker, lease=self._lease)
             if slot is None:
                 return None
@@ -100,12 +106,15 @@ class Claims:
 
     def renew(self) -> None:
         """Renew every lease, note the bytes, and stop the jobs that are no longer ours."""
+        with self._database.write() as connection:
+            self._renew(connection)
+
+    def _renew(self, connection: Connection) -> None:
         with self._lock:
             jobs = list(self._jobs)
-        with self._database.write() as connection:
-            held = [(job.claimed, job.bytes_done, job.bytes_fetched) for job in jobs]
-            lost = queue.heartbeat(connection, held, lease=self._lease)
-            without = slots.renew(connection, [job.slot for job in jobs], lease=self._lease)
+        held = [(job.claimed, job.bytes_done, job.bytes_fetched) for job in jobs]
+        lost = queue.heartbeat(connection, held, lease=self._lease)
+        without = slots.renew(connection, [job.slot for job in jobs], lease=self._lease)
         for job in jobs:
             job.lost = job.lost or job.claimed in lost
             if job.lost or job.slot in without:
@@ -137,8 +146,11 @@ class Claims:
         join(time.monotonic() + grace)
         with self._lock:
             left, self._jobs = self._jobs, set()
-        for job in left:
-            self.give_back(job, GIVEN_BACK, None)
+        try:
+            for job in left:
+                self.give_back(job, GIVEN_BACK, None)
+        except CatalogueBusyError as error:  # they are free when the process is seen to be gone
+            logger.warning("%s; what was on its way goes on with the next run", error)
         return list(left)
 
     def _forget(self, job: Job) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from satcat.errors import (
+    CatalogueBusyError,
     CatalogueError,
     ChecksumMismatchError,
     CredentialsError,
@@ -92,6 +93,8 @@ def judge(error: Exception, attempts: int) -> Verdict:
         return Verdict("queued", wait=_FIRST_WAIT, counts=False)
     if isinstance(error, TransferStoppedError):
         return Verdict("queued", counts=False)
+    if isinstance(error, CatalogueBusyError):
+        return Verdict("queued", wait=_FIRST_WAIT, counts=False)
     if not isinstance(error, SatcatError | OSError) or isinstance(error, _STRIKES_ALL):
         return Verdict("queued", counts=False, ends_run=True)
     for kind, status in _FINAL.items():

@@ -19,6 +19,7 @@ from satcat.api.filenames import Layout
 from satcat.api.patience import PATIENT, Patience
 from satcat.database import Database
 from satcat.downloads import leftovers, parts, queue, slots
+from satcat.downloads.busy import Busy
 from satcat.downloads.claims import GIVEN_BACK, Claims
 from satcat.downloads.identity import worker_name
 from satcat.downloads.job import Fetcher, Job
@@ -27,6 +28,7 @@ from satcat.downloads.policy import Verdict, crowded_wait, is_outage, judge
 from satcat.downloads.report import DownloadProgress, DownloadReport, Item, Outcome, Silence
 from satcat.downloads.target import Target, holds_files
 from satcat.errors import (
+    CatalogueBusyError,
     CatalogueError,
     LostClaimError,
     RateLimitedError,
@@ -99,7 +101,9 @@ def run(
         TransferError: `out` cannot be made.
         FilterError: there is no such layout.
     """
-    layout = Layout(layout)
+    layout, progress, ended = Layout(layout), progress or Silence(), threading.Event()
+    busy = Busy(ended, progress.waiting, progress.resumed)
+    database = database.outwaiting(busy.goes_on)
     with database.read() as connection:
         target = Target.open(out, lambda folder: holds_files(connection, folder))
     leftovers.sweep(database, target.path)
@@ -111,8 +115,7 @@ def run(
         timedelta(seconds=timing.lease),
     )
     started = _Run(
-        fetcher, claims, _Tickets(limit), follow, stop or threading.Event(), progress or Silence(),
-        timing,
+        fetcher, claims, _Tickets(limit), follow, stop or threading.Event(), progress, timing, busy, ended
     )  # fmt: skip
     return started.through(max(1, min(workers, slots.MOST)))
 
@@ -156,6 +159,8 @@ class _Run:
         stop: threading.Event,
         progress: DownloadProgress,
         timing: Timing,
+        busy: Busy,
+        ended: threading.Event,
     ) -> None:
         self.fetcher, self.claims, self.tickets, self.follow = fetcher, claims, tickets, follow
         self.stop, self.progress, self.timing = stop, progress, timing
@@ -165,7 +170,7 @@ class _Run:
         self.lock = threading.Lock()  # guards the two below
         self.report = DownloadReport()
         self.fatal: Exception | None = None
-        self.ended = threading.Event()  # this run ends, whoever wished so
+        self.busy, self.ended = busy, ended  # `ended`: whoever wished so
 
     def through(self, workers: int) -> DownloadReport:
         began = time.monotonic()
@@ -202,10 +207,13 @@ class _Run:
             while not self.ended.wait(self.timing.beat):
                 try:
                     self.claims.renew()
+                    self.busy.passed()
                     if time.monotonic() - looked >= self.timing.look:
                         self.claims.look_round()
                         looked = time.monotonic()
-                except CatalogueError as error:  # busy; a lease lasts several beats
+                except CatalogueBusyError:  # outwaited, unless the run ends
+                    continue
+                except CatalogueError as error:  # a lease lasts several beats
                     logger.warning("could not renew the downloads' leases: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
@@ -224,11 +232,18 @@ class _Run:
     def _thread(self, worker: str) -> None:
         try:
             while not self.ended.is_set():
-                job = self._next(worker)
+                try:
+                    job = self._next(worker)
+                except CatalogueBusyError as error:
+                    if not self.busy.goes_on(error):
+                        return
+                    continue
                 if job is not None:
                     self._do(job)
                 elif not self._more_to_come():
                     return
+        except CatalogueBusyError:  # the run ends, else it would have been outwaited
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
 

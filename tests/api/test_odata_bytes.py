@@ -23,6 +23,7 @@ from satcat.errors import (
     RequestRejectedError,
     SourceError,
     SourceUnavailableError,
+    TokenRefusedError,
 )
 from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage
@@ -122,9 +123,9 @@ def test_a_refused_token_is_renewed_once(
     assert len(content(api, image)) == image.size_bytes
     sandbox.log.clear()
     sandbox.faults.next("status", n=9, status=401, match="$value")
-    with pytest.raises(CredentialsError, match="refused the access token"):
+    with pytest.raises(TokenRefusedError, match="refuses a fresh access token") as refused:
         content(api, image)
-    assert downloads(sandbox) == 2
+    assert downloads(sandbox) == 2 and refused.value.exit_code == 5
 
 
 def test_wrong_credentials_are_said(sandbox: Sandbox, image: SatelliteImage) -> None:
@@ -229,7 +230,7 @@ def test_the_catalogues_redirect_takes_no_token_along(
         download_url=sandbox.catalogue_url,
     )  # fmt: skip
     sandbox.log.clear()
-    with pytest.raises(CredentialsError, match="Token not found"):
+    with pytest.raises(TokenRefusedError, match="Token not found"):
         content(api, image)
     arrived = [request for request in sandbox.log if "/download/" in request.path]
     assert arrived and not any(request.authorised for request in arrived)

@@ -117,6 +117,25 @@ def test_a_signal_ends_four_transfers_within_seconds_and_every_row_is_released(
     assert sql("SELECT sum(bytes) > 0 FROM download_attempts") == [(int(not hung),)]
 
 
+def test_a_signal_is_heard_within_seconds_even_if_the_catalogue_is_locked(
+    publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox,
+    tmp_path: Path, database: Database,
+) -> None:  # fmt: skip
+    sandbox.settings.rate, sandbox.settings.ranges = 400_000, "honour"
+    publish(6, size_bytes=3_000_000)
+    worker = start()
+    wait_until(lambda: has_bytes(tmp_path, 4))
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as rival:
+        rival.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        code, _, err = worker.end(signal.SIGTERM)
+        assert time.monotonic() - began < 5
+    assert code == 130 and "in use by another program" in err and "Traceback" not in err
+    sandbox.settings.rate = None
+    assert start().end()[0] == 0
+    assert sql("SELECT status, count(*) FROM downloads GROUP BY status") == [("done", 6)]
+
+
 def test_a_second_ctrl_c_ends_at_once_even_if_the_catalogue_is_busy(
     publish: Publish,
     start: Callable[..., Worker],

@@ -172,10 +172,10 @@ def test_a_file_that_got_its_name_is_known_although_the_row_could_not_be_finishe
         connection.execute(
             sa.text(
                 "CREATE TRIGGER busy BEFORE UPDATE ON downloads WHEN NEW.status = 'done' "
-                "BEGIN SELECT RAISE(ABORT, 'database is locked'); END"
+                "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
             )
         )
-    with pytest.raises(CatalogueError, match="in use"):
+    with pytest.raises(CatalogueError, match="check the disk"):
         run()
     (name,) = os.listdir(out)
     assert (row(one).status, row(one).path) == ("queued", str(out / name))

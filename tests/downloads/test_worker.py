@@ -27,6 +27,7 @@ from satcat.errors import (
     DiskFullError,
     NoTokenError,
     SourceError,
+    TokenRefusedError,
     TransferError,
 )
 from satcat.models import account_slots, download_attempts, downloads, products
@@ -317,6 +318,36 @@ def test_refused_credentials_end_the_run_and_leave_the_queue(
         assert connection.scalars(sa.select(account_slots.c.worker)).all() == [None] * 4
 
 
+def test_a_fresh_token_that_is_refused_is_waited_out_and_told_once(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, watcher: Any
+) -> None:
+    ids = publish(2)
+    sandbox.faults.next("expired", match="$value", n=4)  # twice, each time with a fresh one
+
+    def hurry(status: str) -> None:
+        with database.write() as connection:
+            connection.execute(sa.update(downloads).values(not_before=None))
+
+    watcher.on_finish = hurry
+    assert run(workers=1, progress=watcher, timing=Timing(poll=0.02)).done == 2
+    told, lasted = watcher.waits
+    assert "refuses a fresh access token" in told and lasted > 0
+    assert {(row(i).status, row(i).attempts) for i in ids} == {("done", 0)}
+    assert sandbox.accounts.logins == 1
+
+
+def test_fresh_tokens_that_are_refused_for_long_end_the_run_and_blame_no_product(
+    publish: Publish, run: Run, row: Look, sandbox: Sandbox
+) -> None:
+    ids = publish(4)
+    sandbox.faults.next("expired", match="$value", n=999)
+    with pytest.raises(TokenRefusedError) as caught:
+        run(workers=1)
+    assert caught.value.exit_code == 5
+    assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
+    assert sandbox.accounts.logins == 1
+
+
 def test_an_offline_product_is_left_for_later(
     publish: Publish, run: Run, row: Look, sandbox: Sandbox
 ) -> None:
@@ -386,7 +417,7 @@ def test_without_a_token_the_run_ends_and_blames_no_product(
         http=HttpClient(retries=Retries(attempts=2, first_wait=0.01)),
     )  # fmt: skip
     with pytest.raises(NoTokenError):
-        worker.run(database, impatient, out, timing=Timing(poll=0.02, patience=0.5))
+        worker.run(database, impatient, out, workers=1, timing=Timing(poll=0.02, patience=0.5))
     impatient.close()
     assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
     assert len(sandbox.log.matching("/token")) <= 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,6 +24,16 @@ for _name in list(os.environ):
 os.environ["NETRC"] = os.devnull
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recorded"
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Commands say where the log goes and how much it tells; the next test must not hear of that."""
+    logger = logging.getLogger("satcat")
+    level, handlers = logger.level, logger.handlers
+    yield
+    logger.setLevel(level)
+    logger.handlers = handlers
 
 
 @pytest.fixture(scope="session")

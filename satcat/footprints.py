@@ -187,6 +187,28 @@ def load(wkb: bytes) -> BaseGeometry:
         raise FootprintError(f"the stored footprint is damaged: {_reason(error)}") from None
 
 
+def load_all(stored: Sequence[bytes]) -> Any:
+    """The geometries of stored footprints, as an array."""
+    try:
+        return np.asarray(shapely.from_wkb(list(stored)), dtype=object)
+    except (shapely.GEOSException, TypeError, ValueError) as error:
+        raise FootprintError(f"a stored footprint is damaged: {_reason(error)}") from None
+
+
+def usable(stored: Sequence[bytes]) -> Any:
+    """As `load_all`, ready to be cut and joined: other programs may have stored such as cross themselves."""
+    found = load_all(stored)
+    bad = np.flatnonzero(~shapely.is_valid(found))
+    found[bad] = [_made_usable(shape) for shape in found[bad]]
+    return found
+
+
+def _made_usable(shape: BaseGeometry) -> BaseGeometry:
+    if not np.isfinite(shapely.get_coordinates(shape)).all():
+        return shapely.Polygon()
+    return shapely.make_valid(shape, method="structure")
+
+
 def intersects(wkb: bytes | None, area_wkb: bytes) -> bool:
     """Tell whether a stored footprint and an area share a point; an unknown one (None) does not."""
     return wkb is not None and bool(shapely.intersects(_prepared(area_wkb, get_ident()), load(wkb)))

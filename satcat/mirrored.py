@@ -55,8 +55,7 @@ class Gap:
             return False
         if self.kind is None or collection is None or product_type is None:
             return True
-        theirs = Kind(collection, product_type)
-        return self.kind.includes(theirs) or theirs.includes(self.kind)
+        return vouching.may_hold([self.kind], collection, product_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class Survey:
         asked: the sensing starts that were asked for and are past; None if all lie ahead.
         tiles: the tiles asked for; if none were, those that are mirrored of what was asked.
         sought: what was asked for beside tiles and time, as it would be typed.
+        vouched: what is mirrored of each tile, finished or not; under None what is wherever.
     """
 
     gaps: list[Gap] = field(default_factory=list)
@@ -78,6 +78,7 @@ class Survey:
     asked: Interval | None = None
     tiles: tuple[str, ...] = ()
     sought: str = ""
+    vouched: dict[str | None, tuple[Kind, ...]] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
         """Short lines for people: gaps first, then what was taken to mean what, then the age."""
@@ -133,6 +134,7 @@ def survey(
         asked,
         filters.tiles or tuple(meant),
         _sought(filters),
+        found.vouched,
     )
 
 
@@ -144,12 +146,15 @@ class _Found:
         self.gaps: list[Gap] = []
         self.kinds: set[Kind] = set()
         self.intervals: list[Interval] = []
+        self.vouched: dict[str | None, tuple[Kind, ...]] = {}
 
     def look(self, vouchers: list[_Slice], tiles: list[str | None]) -> None:
         """Look at places that the same slices vouch for."""
         if not vouchers and self.asked is not None:
             self.gaps += [Gap(None, tile, self.asked, NOT_MIRRORED) for tile in tiles]
-        for kind in _widest(vouching.kind_of(part.filters, self.filters) for part in vouchers):
+        kinds = _widest(vouching.kind_of(part.filters, self.filters) for part in vouchers)
+        self.vouched.update(dict.fromkeys(tiles, tuple(kinds)))
+        for kind in kinds:
             self.kinds.add(kind)
             holding = [p for p in vouchers if vouching.own_kind(p.filters).includes(kind)]
             for interval, reason in self._missing(holding):

@@ -7,6 +7,7 @@ said, so that a scope narrowed by contains, platform, orbit or area vouches only
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -62,6 +63,8 @@ def kind_of(scope: SearchFilters, asked: SearchFilters) -> Kind | None:
     if asked.product_type is not None:  # one type has one level
         meant = Kind(held.collection, asked.product_type, level)
     elif level is not None:
+        if asked.collection is None and not _has_level(held.collection, level):
+            return None
         meant = Kind(held.collection, held.product_type, level)
         if held.product_type and not is_of_level(held.collection, held.product_type, level):
             return None
@@ -82,16 +85,30 @@ def vouches_everywhere(scope: SearchFilters, asked: SearchFilters) -> bool:
     return not scope.tiles and _holds(scope, asked.area)
 
 
+def may_hold(kinds: Iterable[Kind], collection: str, product_type: str | None) -> bool:
+    """Tell whether any of the kinds has products of this type; None: of any type of the collection."""
+    theirs = Kind(collection, product_type)
+    return any(kind.includes(theirs) or theirs.includes(kind) for kind in kinds)
+
+
 def is_of_level(collection: str, product_type: str | None, level: str | None) -> bool:
     """Tell whether products of this type are of this level, as far as the type says so."""
     if product_type is None or level is None:
         return False
-    try:
-        marker = names.level_marker(collection, level)
-    except FilterError:
+    if not _has_level(collection, level):
         return False
+    marker = names.level_marker(collection, level)
     # S2MSI2A stands in names as MSIL2A; all other types stand there as they are
     return marker in f"_{product_type}_".replace("S2MSI", "MSIL")
+
+
+def _has_level(collection: str, level: str) -> bool:
+    """Tell whether names of the collection spell this level."""
+    try:
+        names.level_marker(collection, level)
+    except FilterError:
+        return False
+    return True
 
 
 def _is_cut_so(collection: str | None, tile: str) -> bool:

@@ -16,11 +16,10 @@ from satcat.filters import SearchFilters
 from satcat.mirrored import NOT_MIRRORED
 from satcat.models import products
 from satcat.reports import expected
-from satcat.reports.expected import COMPLETE
+from satcat.reports.expected import AHEAD, COMPLETE
 from satcat.reports.groups import Key
 from satcat.times import Interval
 
-AHEAD = "ahead"
 _LAST = 9999  # the year that no other follows
 
 
@@ -65,14 +64,14 @@ def calendar(
     check_where(connection, filters)
     year = year or _last_year(connection, filters)
     asked = filters.within(interval(year))
-    survey = mirrored.survey(connection, asked)
+    states = expected.States(mirrored.survey(connection, asked))
     found = {row.date: row for row in _days(connection, asked)}
     key = Key(filters.tiles[0], filters.collection, filters.product_type)
     now = times.now()
     day = datetime(year, 1, 1, tzinfo=UTC)
     while day.year == year:
         following = day + timedelta(days=1)
-        state = expected.state(key, survey, Interval(day, following)) if day < now else AHEAD
+        state = states.of(key, Interval(day, following)) if day < now else AHEAD
         held = found.get(day.date())
         nothing = (
             Day(date=day.date(), products=0, downloaded=0)

@@ -38,8 +38,9 @@ _BATCH = 500  # rows in memory at once
 class TileCoverage:
     """The products of one tile, and product type, orbit or period.
 
-    `mirrored` is `complete`, `partly` or `not mirrored`, of the tile and time that were asked for. Numbers are None where
-    nothing is stored and the mirror does not vouch for that; 0 means that there is none. `period` is `2024-06` or `2024`.
+    `mirrored` is `complete`, `partly` or `not mirrored`, of the tile and time that were asked for, or `ahead` of time that
+    is still to come. Numbers are None where nothing is stored and the mirror does not vouch for that; 0 means that there
+    is none. `period` is `2024-06` or `2024`.
     A look is a day with a product, a clear look one with a clear product. Gaps are the days between neighbouring looks,
     None where there are fewer than two. `covered_percent` is the share of the tile that footprints cover together,
     `clear_percent` that of clear products; None where it was not measured. Cloud cover is in percent, None where no
@@ -135,7 +136,12 @@ def measures_area(connection: Connection, filters: SearchFilters) -> bool:
         return (connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0) <= FEW
 
 
-def _grouping(by: Sequence[str], wanted: set[str], clear: float, *, outlines: bool) -> Grouping:
+def check_by(by: Sequence[str], *, periods: bool = True) -> None:
+    """See that rows can be split so; without `periods` not by month or year.
+
+    Raises:
+        FilterError: they cannot.
+    """
     split = set(by) - {"tile"}
     if unknown := split - set(SPLITS):
         raise FilterError(
@@ -143,6 +149,13 @@ def _grouping(by: Sequence[str], wanted: set[str], clear: float, *, outlines: bo
         )
     if {"month", "year"} <= split:
         raise FilterError(f"--by {','.join(by)}: give month or year, not both")
+    if not periods and (named := {"month", "year"} & split):
+        raise FilterError(f"--by {','.join(by)}: gaps are told whole, not by {named.pop()}")
+
+
+def _grouping(by: Sequence[str], wanted: set[str], clear: float, *, outlines: bool) -> Grouping:
+    check_by(by)
+    split = set(by)
     if unknown := wanted - set(COLUMNS):
         raise FilterError(f"no column {', '.join(sorted(unknown))}; there are {', '.join(COLUMNS)}")
     return Grouping(
@@ -182,7 +195,7 @@ class _Report:
         self.tiles = expected.tiles(connection, filters, survey, grid)
         if filters.area is not None and self.tiles:  # of an area it is known tile by tile
             survey = mirrored.survey(connection, replace(filters, tile_id=self.tiles))
-        self.survey = survey
+        self.survey, self._states = survey, expected.States(survey)
         self._measured: tuple[str, Place] | None = None
 
     def of_area(self) -> Iterator[Row]:
@@ -218,8 +231,8 @@ class _Report:
     def _state(self, key: Key) -> str:
         """How much of a row is mirrored; of a whole area, what is true of all its tiles."""
         if key.tile is not None or not self.tiles:
-            return expected.state(key, self.survey)
-        states = {expected.state(key._replace(place=tile), self.survey) for tile in self.tiles}
+            return self._states.of(key)
+        states = {self._states.of(key._replace(place=tile)) for tile in self.tiles}
         return states.pop() if len(states) == 1 else PARTLY
 
     def _tiled(self) -> Iterator[Group]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from itertools import chain, groupby
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from satcat import names, times
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED, NOTHING, Survey
+from satcat.mirrored import NOT_MIRRORED, NOTHING, Gap, Survey
 from satcat.reports import periods
 from satcat.reports.groups import Group, Grouping, Key
 from satcat.sync import scopes
 from satcat.tiles import Grid, intersecting
 from satcat.times import Interval
+from satcat.vouching import Kind, may_hold
 
-COMPLETE, PARTLY = "complete", "partly"
+COMPLETE, PARTLY, AHEAD = "complete", "partly", "ahead"
 
 
 class Row(NamedTuple):
@@ -69,25 +70,54 @@ def complete(
         yield from _rows(missing, [], filters, survey, grouping)
 
 
-def state(key: Key, survey: Survey, part: Interval | None = None) -> str:
-    """How much of a row's place and time is mirrored: `complete`, `partly` or `not mirrored`.
+class States:
+    """Tells how much of a row's place and time is mirrored: `complete`, `partly` or `not mirrored`; or that it lies `ahead`.
 
-    Args:
-        part: of the row's time only this.
+    Rows are many and alike, so that what is known of one is kept for the next.
     """
-    asked = survey.asked
-    for narrower in (periods.interval(key.period) if key.period else None, part):
-        asked = asked.intersection(narrower) if asked and narrower else asked
-    if asked is None:
-        return COMPLETE  # it lies ahead
-    gaps = [
-        gap for gap in survey.gaps
-        if gap.concerns(key.collection, key.product_type, key.tile) and gap.interval.intersection(asked)
-    ]  # fmt: skip
-    if not gaps:
-        return COMPLETE
-    missing = [gap.interval for gap in gaps if gap.reason in (NOTHING, NOT_MIRRORED)]
-    return PARTLY if asked.minus(missing) else NOT_MIRRORED
+
+    def __init__(self, survey: Survey) -> None:
+        self._asked, self._vouched = survey.asked, survey.vouched
+        self._gaps: dict[str | None, list[Gap]] = {}
+        for gap in survey.gaps:
+            self._gaps.setdefault(gap.tile, []).append(gap)
+        self._known: dict[tuple[Any, ...], str] = {}
+
+    def of(self, key: Key, part: Interval | None = None) -> str:
+        """The state of a row.
+
+        Args:
+            part: of the row's time only this.
+        """
+        own = key.tile if key.tile in self._gaps else None
+        alike = (own, self._kinds(key.tile), key.collection, key.product_type, key.period, part)
+        if alike not in self._known:
+            self._known[alike] = self._state(key, part)
+        return self._known[alike]
+
+    def _kinds(self, tile: str | None) -> tuple[Kind, ...]:
+        """What is mirrored there; of a whole area, anywhere."""
+        if tile is None:
+            return tuple({kind for kinds in self._vouched.values() for kind in kinds})
+        return self._vouched.get(tile, self._vouched.get(None, ()))
+
+    def _state(self, key: Key, part: Interval | None) -> str:
+        asked = self._asked
+        for narrower in (periods.interval(key.period) if key.period else None, part):
+            asked = asked.intersection(narrower) if asked and narrower else asked
+        if asked is None:
+            return AHEAD
+        if key.collection and not may_hold(self._kinds(key.tile), key.collection, key.product_type):
+            return NOT_MIRRORED
+        places = self._gaps if key.tile is None else (None, key.tile)
+        gaps = [
+            gap for gap in chain.from_iterable(self._gaps.get(place, ()) for place in places)
+            if gap.concerns(key.collection, key.product_type, key.tile) and gap.interval.intersection(asked)
+        ]  # fmt: skip
+        if not gaps:
+            return COMPLETE
+        missing = [gap.interval for gap in gaps if gap.reason in (NOTHING, NOT_MIRRORED)]
+        return PARTLY if asked.minus(missing) else NOT_MIRRORED
 
 
 def _rows(

@@ -13,7 +13,7 @@ import shapely
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from satcat import choice, space
+from satcat import choice, footprints, space
 from satcat.filters import SearchFilters
 from satcat.models import products
 from satcat.reports import looks
@@ -87,8 +87,8 @@ def _take(
     tree: Any,
     grouping: Grouping,
 ) -> None:
-    footprints = shapely.from_wkb([row[8] for row in rows])
-    product, place = tree.query(footprints, predicate="intersects")
+    shapes = footprints.load_all([row[8] for row in rows])
+    product, place = tree.query(shapes, predicate="intersects")
     held.product.append(product + len(held.starts))
     held.place.append(place)
     held.kinds += [kinds.setdefault(tuple(row[:4]), len(kinds)) for row in rows]

@@ -34,7 +34,7 @@ class Place:
         """What these footprints cover of it; a place without area, a point, is covered or not."""
         if not outlines.wkb:
             return Shares(0.0, 0.0)
-        shapes = np.array([footprints.load(wkb) for wkb in outlines.wkb])
+        shapes = footprints.usable(outlines.wkb)
         clear = np.array(outlines.clear, bool)
         over = shapely.covers(shapes, self.shape)
         parts = shapes if over.all() else shapely.intersection(shapes, self.shape)

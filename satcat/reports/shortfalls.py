@@ -9,11 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import Connection
 
 from satcat.conditions import where_errors
-from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.mirrored import NOT_MIRRORED, Survey
 from satcat.reports import coverage, expected, looks
-from satcat.reports.expected import COMPLETE, Row
+from satcat.reports.expected import COMPLETE, Row, States
 from satcat.reports.groups import CLEAR
 from satcat.reports.looks import Period
 from satcat.tiles import Grid
@@ -64,13 +63,13 @@ def shortfalls(
     Raises:
         FilterError: `by` names a period; else as `coverage`.
     """
-    if periods := {"month", "year"} & set(by):
-        raise FilterError(f"--by {','.join(by)}: gaps are told whole, not by {periods.pop()}")
+    coverage.check_by(by, periods=False)
     survey, rows = coverage.rows(connection, filters, by, columns={"looks"}, clear=clear, grid=grid)
+    states = expected.States(survey)
     with where_errors(filters):
         for row in rows:
             for period in _periods(row, survey, days, least):
-                yield _told(row, survey, period)
+                yield _told(row, states, period)
 
 
 def _periods(row: Row, survey: Survey, days: int, least: int | None) -> list[Period | None]:
@@ -92,13 +91,13 @@ def _periods(row: Row, survey: Survey, days: int, least: int | None) -> list[Per
     return list(found)
 
 
-def _told(row: Row, survey: Survey, period: Period | None) -> Shortfall:
+def _told(row: Row, states: States, period: Period | None) -> Shortfall:
     key = row.key
     start, end = (
         (looks.to_date(period.first), looks.to_date(period.end)) if period else (None, None)
     )
     part = Interval(_midnight(start), _midnight(end)) if start and end else None
-    state = expected.state(key, survey, part)
+    state = states.of(key, part)
     return Shortfall(
         tile_id=key.place, collection=key.collection, product_type=key.product_type,
         relative_orbit=key.relative_orbit, gap_start=start, gap_end=end,

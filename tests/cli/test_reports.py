@@ -152,3 +152,14 @@ def _box(*sides: float) -> Any:
     from satcat import footprints
 
     return footprints.from_bbox(*sides)
+
+
+def test_what_the_mirror_vouches_for_is_told_in_a_narrow_table_too(run: Run, mirror: Path) -> None:
+    heading = run("report", "coverage", "--tile", "30TWM", *SUMMER).out.splitlines()[0]
+    assert heading.split()[:3] == ["tile_id", "product_type", "mirrored"]
+
+
+def test_a_wrong_question_is_refused_in_one_line(run: Run, mirror: Path) -> None:
+    for words in (("--by", "week"), ("--by", "tile,month", "--gaps", "5"), ("--aoi",)):
+        told = run("report", "coverage", *words)
+        assert (told.code, len(told.err.splitlines())) == (2, 1), told.err

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from satcat import times
+from satcat import tiles, times
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.models import downloads
@@ -109,7 +109,7 @@ def images(
     made = [
         make_product(
             tile_id=chance.choice([*TILES, None]),
-            collection=chance.choice(["SENTINEL-2", "SENTINEL-2", "LANDSAT-8"]),
+            collection=chance.choice(["SENTINEL-2", "SENTINEL-2", "GLOBAL-MOSAICS"]),
             product_type=chance.choice(["S2MSI2A", "S2MSI1C", None]),
             relative_orbit=chance.choice([None, 94, 137]),
             cloud_cover=chance.choice([None, 0.0, 20.0, 20.1, chance.uniform(0, 100)]),
@@ -120,7 +120,7 @@ def images(
     ]
     keep(*made)
     mirror(None, None)
-    mirror(None, None, collection="LANDSAT-8")
+    mirror(None, None, collection="GLOBAL-MOSAICS")
     return made
 
 
@@ -259,6 +259,49 @@ def test_a_type_is_complete_though_another_is_not(
     assert [(row.product_type, row.mirrored) for row in rows] == [
         ("S2MSI1C", "partly"), ("S2MSI2A", "complete"),
     ]  # fmt: skip
+
+
+def test_what_is_held_of_a_tile_by_chance_is_not_vouched_for_by_another_collection(
+    connection: Connection,
+    make_over: Make,
+    mirror: Callable[..., None],
+    keep: Callable[..., None],
+) -> None:
+    june = ("2024-06-01", "2024-07-01")
+    mirror(*june, tile_id="30TWM", processing_level="L2A")
+    mirror(*june, collection="SENTINEL-1", bbox=(-4, 42, -2, 44))  # 30TWM reaches further south
+    radar = {
+        "collection": "SENTINEL-1",
+        "product_type": "IW_GRDH_1S",
+        "tile_id": None,
+        "processing_level": "L1",
+    }
+    keep(make_over(tiles.footprint("30TWM"), **radar), make_over(tiles.footprint("30TWM")))
+    asked = {"tile_id": "30TWM", "start_date": june[0], "end_date": "2024-06-30"}
+    told = {row.collection: row.mirrored for row in table(connection, **asked)}
+    assert told == {"SENTINEL-1": "not mirrored", "SENTINEL-2": "complete"}
+
+
+def test_a_level_that_a_mirrored_collection_does_not_have_is_not_vouched_for_by_it(
+    connection: Connection, mirror: Callable[..., None]
+) -> None:
+    mirror("2024-06-01", "2024-07-01", collection="SENTINEL-3")
+    june = {"tile_id": "01CCV", "start_date": "2024-06-01", "end_date": "2024-06-30"}
+    assert short(table(connection, processing_level="L2A", **june)) == [
+        ("01CCV", None, None, "not mirrored")
+    ]
+    assert short(table(connection, processing_level="L2", **june)) == [
+        ("01CCV", None, 0, "complete")
+    ]
+
+
+@pytest.mark.parametrize("by", [("tile",), ("tile", "month")], ids=",".join)
+def test_time_that_lies_ahead_is_not_told_as_nothing(
+    connection: Connection, mirror: Callable[..., None], by: tuple[str, ...]
+) -> None:
+    mirror(None, None, tile_id="30TWM")
+    ahead = {"tile_id": "30TWM", "start_date": "9000-01-01", "end_date": "9000-02-28"}
+    assert short(table(connection, by, **ahead)) == [("30TWM", None, None, "ahead")]
 
 
 def test_an_empty_catalogue_knows_nothing_of_any_tile(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from satcat import footprints, tiles
+from satcat.errors import FootprintError
 from satcat.globe import normal
 from satcat.reports.groups import Outlines
 from satcat.reports.shares import Place
@@ -90,3 +91,19 @@ def test_a_footprint_that_only_touches_the_tile_covers_nothing() -> None:
         0.0,
         0.0,
     )
+
+
+def test_footprints_that_cross_themselves_are_measured_by_what_they_go_round() -> None:
+    place = Place(shapely.box(0, 0, 1, 1))
+    hourglass = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    twice = shapely.MultiPolygon([shapely.box(0, 0, 0.5, 1), shapely.box(0, 0, 0.75, 1)])
+    endless = shapely.Polygon([(0, 0), (np.inf, 1), (1, 0)])
+    right = shapely.box(0.75, 0, 1, 1)
+    for crooked, share in ((hourglass, 56.25), (twice, 100.0), (endless, 25.0)):
+        stored = tuple(map(footprints.to_wkb, (crooked, right)))
+        assert place.shares(Outlines(stored, (True, True))).covered == pytest.approx(share, abs=0.1)
+
+
+def test_a_stored_footprint_that_is_no_geometry_is_named() -> None:
+    with pytest.raises(FootprintError, match="a stored footprint is damaged"):
+        Place(shapely.box(0, 0, 1, 1)).shares(Outlines((b"\x01\x02",), (True,)))

@@ -29,10 +29,11 @@ _WORDS: dict[str, Words] = {
         "{:.1f}".format,
     ),
 }  # fmt: skip
-#: What a table shows; the keys of rows only where they are split so.
+#: What a table shows, the weightiest first, for a narrow terminal has no room for all; the keys of rows only where they
+#: are split so.
 _SHOWN = (
-    "tile_id", "product_type", "relative_orbit", "period", "products", "looks", "clear_looks", "covered_percent",
-    "mean_cloud_cover", "longest_gap_days", "downloaded", "mirrored",
+    "tile_id", "product_type", "relative_orbit", "period", "mirrored", "products", "looks", "clear_looks",
+    "longest_gap_days", "covered_percent", "mean_cloud_cover", "downloaded",
 )  # fmt: skip
 _SPLIT = {"product_type": "product-type", "relative_orbit": "orbit"}
 
@@ -95,13 +96,20 @@ def coverage_command(
     really cover together. Tiles and periods without products are told too: 0 where the mirror is complete, else
     "not mirrored". Radar and other products without tile ids count for the tiles that their footprints touch.
     """
-    how = {"by": [name.strip() for name in by.split(",")], "clear": clear, "grid": grid}
+    from satcat.reports.coverage import check_by
+
+    split = [name.strip() for name in by.split(",")]
+    check_by(split, periods=gaps is None)
+    if aoi and (gaps is not None or filters.area is None):
+        raise click.UsageError(
+            "--aoi: gaps are told tile by tile; leave it out" if gaps is not None
+            else "--aoi: give an area, by --geometry or --bbox"
+        )  # fmt: skip
+    how = {"by": split, "clear": clear, "grid": grid}
     with settings.open() as catalogue:
         survey = catalogue.survey(filters)
         tell(settings, survey)
         if gaps is not None:
-            if aoi:
-                raise click.UsageError("--aoi: gaps are told tile by tile; leave it out")
             _list_gaps(catalogue, filters, out, days=gaps, least=min_clear, **how)
         else:
             _list_tiles(settings, catalogue, filters, out, min_clear, area, aoi=aoi, **how)

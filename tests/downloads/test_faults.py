@@ -230,9 +230,9 @@ def test_a_401_in_mid_run_renews_the_token_and_logs_in_no_more(
 ) -> None:
     sandbox.settings.ranges = "honour"
     publish(8, size_bytes=SIZE)
-    sandbox.faults.next("cut", n=3, after=200_000, **FILE)
     sandbox.faults.on_request(lambda request: sandbox.accounts.expire_tokens(), n=1, match="$value")
     sandbox.faults.next("expired", n=1, match=lambda request: request.range is not None)
+    sandbox.faults.next("cut", n=3, after=200_000, **FILE)
     assert run(workers=1).done == 8
     assert [asked.status for asked in requests(sandbox)].count(401) == 2
     assert sandbox.accounts.logins == 1

@@ -109,6 +109,8 @@ def _names(filters: SearchFilters) -> Iterator[str]:
     name = filters.name
     if name is not None and "*" not in name and "?" not in name:
         yield f"--name {name}: that is a whole name, with its suffix; write {name}* or --contains {name}"
+    if name is not None and name[:3] != name[:3].upper():
+        yield f"--name {name}: capitals matter"
     for text in filters.texts:
         if "*" in text:
             yield f"--contains {text}: * stands for itself there; write --name '*{text.strip('*')}*'"

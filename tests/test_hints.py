@@ -51,6 +51,7 @@ def said(catalogue: Database, **fields: Any) -> list[str]:
         ({"name": "S2A_MSIL2A_2024"}, "write S2A_MSIL2A_2024* or --contains S2A_MSIL2A_2024"),
         ({"contains": "*L2A*"}, "--contains *L2A*: * stands for itself there; write --name '*L2A*'"),
         ({"contains": "msil2a"}, "--contains msil2a: capitals matter"),
+        ({"name": "s2a_*"}, "--name s2a_*: capitals matter"),
         ({"cloud_cover": 0.2}, "--cloud 0.2: that is in percent"),
     ],
     ids=lambda value: str(value)[:50],

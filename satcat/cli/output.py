@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -125,6 +126,9 @@ class Output:
     @contextmanager
     def _opened(self) -> Iterator[TextIO]:
         if self.path is None:
+            if self.format != "table" and isinstance(sys.stdout, io.TextIOWrapper):
+                # as in files, whatever the terminal's character set
+                sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
             yield sys.stdout
         elif not whole.may_be_replaced(self.path):
             with whole.told(self.path), _text(self.path) as file:

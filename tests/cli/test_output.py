@@ -206,6 +206,21 @@ def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
     assert (err, process.returncode) == (b"", 141)
 
 
+@pytest.mark.parametrize("character_set", ["ascii", "latin-1", "utf-8"])
+def test_what_machines_read_is_utf_8_whatever_the_terminal_shows(
+    mirror: Path, character_set: str
+) -> None:
+    command = (sys.executable, "-m", "satcat", "--db", str(mirror), "sql", "SELECT 'é…' AS \"ü\"")
+    environment = os.environ | {"PYTHONIOENCODING": character_set}
+    for form, expected in (("csv", "ü\né…\n"), ("ndjson", '{"ü": "é…"}\n')):
+        done = subprocess.run(
+            [*command, "-f", form], env=environment, capture_output=True, check=True
+        )
+        assert done.stdout.decode() == expected
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert "\n" in done.stdout.decode(character_set)
+
+
 def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: Path) -> None:
     assert run("sql", "SELECT 1 AS a, 2 AS a", "-f", "csv").out == "a,a_2\n1,2\n"
     three = run("sql", "SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a_2", "-f", "csv").out

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote_plus
 
 from satcat import times
@@ -19,6 +19,9 @@ from satcat.errors import (
     SourceError,
     SourceUnavailableError,
 )
+
+#: What an answer carries; megabytes, which are not copied.
+Body: TypeAlias = bytes | bytearray
 
 _MAX_DETAIL = 300
 #: Where error bodies keep their words: CDSE's catalogue, its older APIs, its download host, its identity service.
@@ -57,7 +60,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def parse_json(where: str, body: bytes) -> Any:
+def parse_json(where: str, body: Body) -> Any:
     """The body as JSON.
 
     Raises:
@@ -72,7 +75,7 @@ def parse_json(where: str, body: bytes) -> Any:
         raise MalformedResponseError(where, "JSON nested too deeply") from None
 
 
-def _parsed(body: bytes) -> Any:
+def _parsed(body: Body) -> Any:
     try:
         return json.loads(body)
     except json.JSONDecodeError:
@@ -85,9 +88,7 @@ def _parsed(body: bytes) -> Any:
         )
 
 
-def error_of(
-    where: str, status: int, headers: Mapping[str, str], body: bytes
-) -> SourceError | None:
+def error_of(where: str, status: int, headers: Mapping[str, str], body: Body) -> SourceError | None:
     """The error that an answer means; None for 200 and 206.
 
     HTML that comes with "not found" is the word of something in between, and believed to be temporary.
@@ -108,7 +109,7 @@ def error_of(
     return RequestRejectedError(where, status, detail(body))
 
 
-def blotted(body: bytes, *secrets: str | None) -> bytes:
+def blotted(body: Body, *secrets: str | None) -> Body:
     """The body without these secrets, plain or as in a form: an error may echo what was sent."""
     for secret in filter(None, secrets):
         for spelling in (secret, quote_plus(secret)):
@@ -116,7 +117,7 @@ def blotted(body: bytes, *secrets: str | None) -> bytes:
     return body
 
 
-def detail(body: bytes) -> str:
+def detail(body: Body) -> str:
     """The useful part of an error body in one line, whatever its form; never more than 300 characters."""
     try:
         words = _words(json.loads(body))

@@ -282,7 +282,7 @@ class HttpClient:
         settings = self._session.merge_environment_settings(url, direct, True, None, None)
         return self._session.send(prepared, allow_redirects=False, timeout=_TIMEOUT, **settings)
 
-    def _body(self, response: requests.Response, longest: int | None = None) -> bytes:
+    def _body(self, response: requests.Response, longest: int | None = None) -> bytearray:
         """The whole body, if it is of a sane size and comes in time."""
         where = host_of(response.url)
         body = bytearray()
@@ -294,9 +294,9 @@ class HttpClient:
                 raise MalformedResponseError(where, f"more than {most} bytes")
             if time.monotonic() > deadline:
                 raise SourceUnavailableError(where, f"not done after {_BODY_SECONDS:.0f} s")
-        return bytes(body)
+        return body
 
-    def _refuse(self, response: requests.Response, body: bytes) -> None:
+    def _refuse(self, response: requests.Response, body: answers.Body) -> None:
         where = host_of(response.url)
         error = answers.error_of(where, response.status_code, response.headers, body)
         if error is not None:

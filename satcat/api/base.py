@@ -116,6 +116,9 @@ class Answer(Protocol):
     def chunks(self, size: int) -> Iterator[bytes]:
         """Yield the body in pieces of about `size` bytes."""
 
+    def cut(self) -> None:
+        """Break the connection, from any thread, so that nobody waits for bytes any more."""
+
 
 class SatelliteAPI(ABC):
     """A source of products.

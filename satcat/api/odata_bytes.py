@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -47,6 +47,13 @@ class HttpAnswer:
     start: int
     etag: str | None
     filename: str | None
+    is_cut: bool = False
+
+    def cut(self) -> None:
+        """Break the connection; what `chunks` gives afterwards need not be the body."""
+        self.is_cut = True
+        with suppress(OSError, RuntimeError, ValueError):  # it is closed already
+            self.response.raw.shutdown()
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """Yield the body as it was sent, in pieces of at most `size` bytes: small ones where it comes slowly.
@@ -54,19 +61,28 @@ class HttpAnswer:
         Raises:
             SourceError: the connection broke, or the body ended before its promised length.
         """
+        where = host_of(self.response.url)
+        try:
+            with source_errors(where):
+                yield from self._pieces(size)
+        except (ValueError, AttributeError) as error:  # the socket's own, if it is cut just then
+            if not self.is_cut:
+                raise
+            raise MalformedResponseError(where, "the answer was cut short") from error
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
         body = self.response.raw
-        with source_errors(host_of(self.response.url)):
-            if body.chunked:
-                yield from body.stream(size, decode_content=False)
-                return
-            amount, began = min(_SMALLEST_PIECE, size), time.monotonic()
-            while piece := body.read(amount, decode_content=False):
-                if time.monotonic() - began > _PIECE_SECONDS:
-                    amount = max(amount // 2, min(_SMALLEST_PIECE, size))
-                else:
-                    amount = min(amount * 2, size)
-                yield piece
-                began = time.monotonic()
+        if body.chunked:
+            yield from body.stream(size, decode_content=False)
+            return
+        amount, began = min(_SMALLEST_PIECE, size), time.monotonic()
+        while piece := body.read(amount, decode_content=False):
+            if time.monotonic() - began > _PIECE_SECONDS:
+                amount = max(amount // 2, min(_SMALLEST_PIECE, size))
+            else:
+                amount = min(amount * 2, size)
+            yield piece
+            began = time.monotonic()
 
 
 @contextmanager

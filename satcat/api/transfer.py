@@ -15,7 +15,7 @@ import logging
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -124,6 +124,7 @@ def bring(
     node: Node | None = None,
     on_progress: OnProgress = ignore,
     on_hashed: Callable[[int], object] = lambda done: None,
+    on_answer: Callable[[Answer], object] = lambda answer: None,
     stop: threading.Event | None = None,
     patience: Patience = PATIENT,
     reread: Callable[[SatelliteImage], SatelliteImage] | None = None,
@@ -136,6 +137,7 @@ def bring(
     Args:
         node: the file of the product's package that is wanted; None: the whole product.
         on_hashed: is told how many of the bytes that are here already have been read again, before any is fetched.
+        on_answer: is given each answer as it begins. Set `stop` before you cut one.
         reread: how to read the product again; `read` if not given.
 
     Raises:
@@ -144,7 +146,9 @@ def bring(
         RateLimitedError: the source asks to wait; nothing is lost.
         ProductOfflineError, ProductGoneError, DiskFullError, TransferStoppedError
     """
-    transfer = _Transfer(api, part, on_progress, stop or threading.Event(), patience, node)
+    transfer = _Transfer(
+        api, part, on_progress, on_answer, stop or threading.Event(), patience, node
+    )
     if part.size:
         logger.info("%s: %d bytes are here; they are read again first", product.name, part.size)
     read_again, fetched_again = node is not None, False
@@ -226,12 +230,13 @@ class _Transfer:
         api: SatelliteAPI,
         part: PartFile,
         on_progress: OnProgress,
+        on_answer: Callable[[Answer], object],
         stop: threading.Event,
         patience: Patience,
         node: Node | None = None,
     ) -> None:
         self.api, self.part, self.stop, self.node = api, part, stop, node
-        self.on_progress, self.patience = on_progress, patience
+        self.on_progress, self.on_answer, self.patience = on_progress, on_answer, patience
         self.etag: str | None = None
         self.filename: str | None = None
         self.bytes_fetched = 0
@@ -263,6 +268,7 @@ class _Transfer:
             except (SourceError, TruncatedError) as error:
                 if size is not None and self.part.size == size:
                     return None  # all is here, whatever else was promised: the check will tell
+                stop_if(self.stop)  # it may have been cut by us
                 refused = _refuses_range(error) and before > 0
                 if isinstance(error, RateLimitedError) or not (error.retryable or refused):
                     raise
@@ -282,9 +288,10 @@ class _Transfer:
         if too_long or checksum is None or self._is_message(product, self.part.head):
             self.part.cut(0)
         with self._open(product) as answer:
+            self.on_answer(answer)
             promised = answer.size
             pieces = answer.chunks(_PIECE)
-            piece = next(pieces, b"")
+            piece = self._next(pieces)
             if promised != size or size is None:  # before it does away with what is here
                 self._refuse_message(product, piece if answer.start == 0 else b"")
             self._accept(answer)
@@ -295,12 +302,17 @@ class _Transfer:
                 self.on_progress(self.part.size, total)
                 if size is not None and self.part.size > size:
                     return  # the check will say so
-                stop_if(self.stop)
-                piece = next(pieces, b"")
+                piece = self._next(pieces)
         if self.part.size != size:
             self._refuse_message(product, self.part.head)
         if self.part.size < (promised if promised is not None else size or 0):
             raise TruncatedError(self._name(product), promised or size or 0, self.part.size)
+
+    def _next(self, pieces: Iterator[bytes]) -> bytes:
+        """The next piece, empty at the end; none of an answer that may have been cut."""
+        piece = next(pieces, b"")
+        stop_if(self.stop)
+        return piece
 
     def _refuse_message(self, product: SatelliteImage, head: bytes) -> None:
         if self._is_message(product, head):

@@ -33,6 +33,7 @@ class Claims:
         self._lock = threading.Lock()  # guards the two below
         self._jobs: set[Job] = set()
         self._closed = False
+        self._asking: float | None = None  # since when the leases are to be renewed, and are not
 
     def is_any_ready(self) -> bool:
         """Whether `take` would find a row."""
@@ -78,8 +79,13 @@ class Claims:
             slots.release(connection, job.slot)
         self._forget(job)
 
-    def give_back(self, job: Job, verdict: Verdict, error: str | None) -> bool:
-        """Write the verdict; False if the row was no longer ours."""
+    def give_back(
+        self, job: Job, verdict: Verdict, error: str | None, *, is_connected: bool = False
+    ) -> bool:
+        """Write the verdict; False if the row was no longer ours.
+
+        The slot of a job that may still be connected is kept: it is free when the process is dead, or its lease over.
+        """
         ours = True
         with self._database.write() as connection:
             try:
@@ -90,7 +96,8 @@ class Claims:
             except LostClaimError:
                 ours = False
                 queue.end_attempt(connection, job.claimed, job.bytes_fetched)
-            slots.release(connection, job.slot)
+            if not is_connected:
+                slots.release(connection, job.slot)
         self._forget(job)
         return ours
 
@@ -106,19 +113,32 @@ class Claims:
 
     def renew(self) -> None:
         """Renew every lease, note the bytes, and stop the jobs that are no longer ours."""
+        self._asking = self._asking or time.monotonic()
         with self._database.write() as connection:
             self._renew(connection)
+        self._asking = None
 
     def _renew(self, connection: Connection) -> None:
         with self._lock:
             jobs = list(self._jobs)
+        if self._asking is not None:
+            self._asking = time.monotonic()
         held = [(job.claimed, job.bytes_done, job.bytes_fetched) for job in jobs]
         lost = queue.heartbeat(connection, held, lease=self._lease)
         without = slots.renew(connection, [job.slot for job in jobs], lease=self._lease)
         for job in jobs:
             job.lost = job.lost or job.claimed in lost
             if job.lost or job.slot in without:
-                job.stop.set()
+                job.end()
+
+    def end_unrenewed(self) -> None:
+        """End every job if the catalogue has been too busy to renew the leases: before these are over, not after.
+
+        Else others might take the slots while the connections are still open.
+        """
+        asking = self._asking
+        if asking is not None and time.monotonic() - asking > self._lease.total_seconds() / 3:
+            self._end_all()
 
     def look_round(self) -> None:
         """Free what dead workers held, and queue the parked products that are due."""
@@ -140,18 +160,22 @@ class Claims:
         """
         with self._lock:
             self._closed = True
-            running = list(self._jobs)
-        for job in running:
-            job.stop.set()
+        self._end_all()
         join(time.monotonic() + grace)
         with self._lock:
             left, self._jobs = self._jobs, set()
         try:
             for job in left:
-                self.give_back(job, GIVEN_BACK, None)
+                self.give_back(job, GIVEN_BACK, None, is_connected=True)
         except CatalogueBusyError as error:  # they are free when the process is seen to be gone
             logger.warning("%s; what was on its way goes on with the next run", error)
         return list(left)
+
+    def _end_all(self) -> None:
+        with self._lock:
+            jobs = list(self._jobs)
+        for job in jobs:
+            job.end()
 
     def _forget(self, job: Job) -> None:
         with self._lock:

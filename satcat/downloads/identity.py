@@ -44,12 +44,13 @@ def _place() -> str | None:
 
 
 def _birth(pid: int) -> str | None:
-    """When a running process was started; None if there is none (a zombie does not run)."""
+    """When a running process was started; None if there is none (a zombie does not run, once all its threads are gone)."""
     try:
-        # after the command's name, which may hold anything: see proc(5), fields 3 and 22
+        # after the command's name, which may hold anything: see proc(5), fields 3, 20 and 22
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        state, started = fields[0], fields[19]
+        state, threads, started = fields[0], int(fields[17]), fields[19]
     except (OSError, IndexError):
         return None
     place = _place()
-    return None if place is None or state in "ZX" else f"{place}-{started}"
+    is_over = state in "ZX" and threads <= 1
+    return None if place is None or is_over else f"{place}-{started}"

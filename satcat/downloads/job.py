@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from satcat.api import transfer
-from satcat.api.base import Node, SatelliteAPI
+from satcat.api.base import Answer, Node, SatelliteAPI
 from satcat.api.filenames import Layout, final_name, folders, marks, part_name
 from satcat.api.hashing import hash_file
 from satcat.api.partfile import PartFile, make_folders
@@ -49,9 +49,9 @@ _OLDER_CLAIMS = 100
 class Job:
     """A claimed row on its way.
 
-    `stop` ends its transfer; `lost` says that the row is no longer ours; `placed` is where its file has got its name;
-    `parts` are the places of its part files, and `gathering` is the hidden folder for some files of a product; `note` says
-    which those were.
+    `stop` ends its transfer, and `answer` is what it reads; `lost` says that the row is no longer ours; `placed` is where
+    its file has got its name; `parts` are the places of its part files, and `gathering` is the hidden folder for some files
+    of a product; `note` says which those were.
     """
 
     claimed: Claimed
@@ -64,6 +64,17 @@ class Job:
     parts: list[Path] = field(default_factory=list)
     gathering: Path | None = None
     note: str | None = None
+    answer: Answer | None = None
+
+    def end(self) -> None:
+        """Stop its transfer, also one that waits for bytes. From any thread."""
+        self.stop.set()
+        if self.answer is not None:
+            self.answer.cut()
+
+    def reads(self, answer: Answer) -> None:
+        """Note what the transfer reads now."""
+        self.answer = answer
 
     @property
     def path(self) -> str | None:
@@ -184,7 +195,7 @@ class Fetcher:
             return transfer.bring(
                 self.api, product, part, node=node,
                 on_progress=count, on_hashed=lambda done: on_progress(before + done, None),
-                stop=job.stop, patience=self.patience, reread=self._read_again,
+                on_answer=job.reads, stop=job.stop, patience=self.patience, reread=self._read_again,
             )  # fmt: skip
 
     @contextmanager

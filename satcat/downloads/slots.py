@@ -1,8 +1,10 @@
 """At most so many connections per account, over all workers of a catalogue: leased rows of `account_slots`.
 
-A connection is opened only under a slot. A process that is stopped (SIGSTOP) for longer than its lease loses its slots while
-its connections stay open: until it goes on or is killed, the source may see up to four more, and answers 429, which is
-waited out. The account is kept as a short hash: its name is nobody's business.
+A connection is opened only under a slot. Where the catalogue is too busy to renew the lease, it is cut before the lease is
+over; so the source never sees a fifth, with one exception: a process that is stopped (SIGSTOP), or a clock that jumps, for
+longer than a lease frees slots whose connections stay open. Until that process goes on or is killed, or until the next
+renewal, the source may see more, and answers 429, which is waited out. The account is kept as a short hash: its name is
+nobody's business.
 Each function works inside the caller's transaction.
 """
 

@@ -194,11 +194,12 @@ class _Run:
     def _watch(self, threads: list[threading.Thread]) -> None:
         """Wait until all threads have ended, or somebody wants to stop.
 
-        Nothing else is done here: Ctrl-C strikes in this thread, and in the midst of a transaction would leave it open.
+        Nothing is written here: Ctrl-C strikes in this thread, and in the midst of a transaction would leave it open.
         """
         while any(thread.is_alive() for thread in threads):
             if self.stop.wait(0.05) or self.ended.is_set():
                 return
+            self.claims.end_unrenewed()
 
     def _heart(self) -> None:
         """Renew leases as long as the run lasts."""

@@ -113,6 +113,9 @@ class Answer:
         while chunk := self.response.read1(size):
             yield chunk
 
+    def cut(self) -> None:
+        self.response.close()
+
 
 class API:
     """Just the part of a source that a transfer needs."""

@@ -6,25 +6,23 @@ import os
 import random
 import signal
 import sqlite3
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
+from satcat.sandbox import Sandbox
 
-from satcat.sandbox import Sandbox, packages
-
+from .soak_people import Mixed, People, Truth
 from .soak_worker import POINTS, Orders, Trap, begin
 
 LEASE = 1.0  # seconds
-#: For so long the source may take a connection for open that is closed, in seconds.
-_UNNOTICED = 0.3
+#: A lease that was renewed as late as can be ends so many seconds later; and so long it takes to cut what has lost its slot.
+_SURE = LEASE / 2
 _KINDS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "reset": lambda chance: {"after": chance.choice([None, 1, chance.randrange(300_000)])},
     "cut": lambda chance: {"after": chance.randrange(300_000)},
@@ -83,6 +81,17 @@ class Worker:
         self.died = time.monotonic()
         self.send(signal.SIGKILL)
 
+    def connections(self) -> list[tuple[float, float]]:
+        """When each connection for bytes was opened and closed."""
+        opened, closed = {}, {}
+        for line in (
+            self.orders.opened.read_text().splitlines() if self.orders.opened.exists() else ()
+        ):
+            what, number, instant = line.split()
+            (opened if what == "+" else closed)[number] = float(instant)
+        end = self.died if self.died is not None else time.monotonic()
+        return [(opened[n], max(opened[n], min(closed.get(n, end), end))) for n in opened]
+
     def end(self) -> str:
         """How it ended, once it has: `killed`, `ended`, an outage, or the traceback of what should not be."""
         killed = self.process.exitcode == -signal.SIGKILL
@@ -99,137 +108,26 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
-class Truth:
-    """What is right: every version of every product's bytes, by product."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.of: dict[str, set[str]] = {}
-
-    def learn(self, product_id: str) -> None:
-        record = self.sandbox.catalogue.products[product_id]
-        self.of.setdefault(product_id, set()).add(packages.digests(record)[1])
-
-    @contextmanager
-    def watched(self, out: Path) -> Iterator[dict[str, str]]:
-        """Hash every file under a final name as soon as it is new; gives those that were ever wrong."""
-        wrong: dict[str, str] = {}
-        seen: set[tuple[str, int, int, int]] = set()
-        ended = threading.Event()
-
-        def look() -> None:
-            for path in out.rglob("[!.]*") if out.is_dir() else ():
-                if not path.is_file():
-                    continue
-                at = path.stat()
-                key = (str(path), at.st_ino, at.st_size, at.st_mtime_ns)
-                if key not in seen:
-                    seen.add(key)
-                    found = blake3(path.read_bytes()).hexdigest()
-                    if not any(found in versions for versions in self.of.values()):
-                        wrong[path.name] = found
-
-        def watch() -> None:
-            while not ended.wait(0.01):
-                try:
-                    look()
-                except FileNotFoundError:  # between two looks; its successor is looked at next
-                    continue
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
-            yield wrong
-        finally:
-            ended.set()
-            watcher.join()
-            look()
-
-
-class People:
-    """They edit the queue by plain SQL, and remember what they undid."""
-
-    def __init__(self, path: Path, ids: list[str], chance: random.Random) -> None:
-        self.path, self.ids, self.chance = path, ids, chance
-        self.undone: Counter[str] = (
-            Counter()
-        )  # how often a row that was done has been asked for again
-        self.forgotten: set[str] = set()  # products whose file no row may speak of any more
-        self.edits = 0
-
-    def edit(self) -> None:
-        one = self.chance.choice(self.ids)
-        match self.chance.randrange(8):
-            case 0:
-                self._do(
-                    "INSERT INTO downloads (product_id) VALUES (?) ON CONFLICT DO NOTHING", one
-                )
-            case 1:
-                self._do("UPDATE downloads SET status = 'cancelled' WHERE product_id = ?", one)
-            case 2:
-                self._do("DELETE FROM downloads WHERE product_id = ?", one, lose=True)
-            case 3:
-                level = self.chance.randrange(10)
-                self._do(f"UPDATE downloads SET priority = {level} WHERE product_id = ?", one)
-            case _:
-                self._do(
-                    "UPDATE downloads SET status = 'queued' WHERE product_id = ?", one, lose=True
-                )
-
-    def want_all(self) -> None:
-        """Ask for everything that is not done, with no more waiting."""
-        self._do(
-            "INSERT INTO downloads (product_id) SELECT id FROM products WHERE ? <> '' ON CONFLICT DO NOTHING",
-            "all",
-        )
-        self.end_waiting("cancelled", "gone", "offline")
-
-    def end_waiting(self, *more: str) -> None:
-        which = ", ".join(f"'{status}'" for status in ("failed", "bad_at_source", *more))
-        self._do(
-            "UPDATE downloads SET status = 'queued', attempts = 0, not_before = NULL "
-            f"WHERE status IN ({which}) OR (status = 'queued' AND not_before IS NOT NULL) AND ? <> ''", "all",
-        )  # fmt: skip
-
-    def _do(self, statement: str, one: str, *, lose: bool = False) -> None:
-        """Run a statement about one product; `lose`: its file, if it is done, is removed first."""
-        done = "SELECT path FROM downloads WHERE product_id = ? AND status = 'done'"
-        with closing(sqlite3.connect(self.path, timeout=0.2, isolation_level=None)) as plain:
-            try:
-                plain.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:  # a stopped worker holds the catalogue
-                return
-            before = plain.execute(done, [one]).fetchone()
-            plain.execute(statement, [one])
-            after = plain.execute(done, [one]).fetchone()
-            if lose and before:
-                Path(before[0]).unlink()
-            plain.execute("COMMIT")
-        self.edits += 1
-        self.undone[one] += before is not None and after is None
-        self.forgotten |= {one} if statement.startswith("DELETE") else set()
-
-
 class Soak:
     """Some workers at a time on one catalogue, one after the other."""
 
     def __init__(
-        self, orders: Orders, sandbox: Sandbox, ids: list[str], unsummed: set[str], seed: int,
-        *, processes: int = 4,
+        self, orders: Orders, sandbox: Sandbox, mixed: Mixed, seed: int, *, processes: int = 4,
     ) -> None:  # fmt: skip
         self.orders, self.sandbox, self.processes = orders, sandbox, processes
         self.chance = random.Random(seed)
         self.truth = Truth(sandbox)
-        for one in ids:
+        for one in mixed.ids:
             self.truth.learn(one)
-        self.people = People(orders.database, ids, self.chance)
-        self.unsummed = unsummed
+        self.people = People(orders.database, mixed.ids, mixed.partial, self.chance)
+        self.mixed = mixed
         self.workers: list[Worker] = []
         self.running: list[Worker] = []
         self.resume_at: dict[Worker, float] = {}
         self.ends: Counter[str] = Counter()
         self.odd: list[str] = []
         self.expired = 0.0  # when the source last ended every token
+        self.jumps: list[float] = []  # when the clock was set
 
     @property
     def stops(self) -> int:
@@ -270,7 +168,7 @@ class Soak:
         requests = self.sandbox.log.matching("$value")
         return (
             f"{dict(self.ends)} of {len(self.workers)} processes, {self.stops} stops, {self.people.edits} edits, "
-            f"{len(requests)} requests for files, {self.sandbox.accounts.logins} logins, at most {self.crowd()[0]} at once (more than 4 for {self.crowd()[1]:.2f} s)"
+            f"{len(requests)} requests for files, {self.sandbox.accounts.logins} logins, at most {self.crowd()} at once of those that run, {self.sandbox.log.peak('$value')} at the source"
         )
 
     def close(self) -> None:
@@ -278,36 +176,27 @@ class Soak:
             worker.kill()
             worker.process.join()
 
-    def crowd(self, most: int = 4) -> tuple[int, float]:
-        """The most downloads that were open at once, and for how long on end there were more than `most`, in seconds.
+    def crowd(self) -> int:
+        """The most connections for bytes that were open at once, as the workers themselves noted.
 
-        Those of workers stopped past their lease do not count. A clock that jumps frees the slots of living workers too,
-        until they renew them, so that for a moment there may be more.
+        Without those that are known not to keep to their slots: of a worker that was stopped for about a lease or longer,
+        and those that were open when the clock was set.
         """
-        at_once = longest = since = 0.0
-        now = 0
-        for instant, change in sorted(self._changes()):
-            if now > most:
-                longest = max(longest, instant - since)
-            if now == most and change > 0:
-                since = instant
+        now = most = 0
+        for _, change in sorted(change for w in self.workers for change in self._changes(w)):
             now += change
-            at_once = max(at_once, now)
-        return int(at_once), longest
+            most = max(most, now)
+        return most
 
-    def _changes(self) -> Iterator[tuple[float, int]]:
-        """When a download began (1), and when one ended (-1)."""
-        lives = {f"soak {worker.orders.number}": worker for worker in self.workers}
-        for request in self.sandbox.log.matching("$value"):
-            worker = lives.get(request.user_agent)
-            if worker is None:  # of the test itself, when all are gone
-                continue
-            ended = request.ended if request.ended is not None else time.monotonic()
-            ended = max(min(ended - _UNNOTICED, worker.died or ended), request.started)
-            for stop in worker.stops:
-                if request.started < stop[0] + LEASE < ended:
-                    ended = stop[0] + LEASE  # on its return a beat ends it
-            yield from ((request.started, 1), (ended, -1))
+    def _changes(self, worker: Worker) -> Iterator[tuple[float, int]]:
+        """When a connection was opened (1), and when one was closed or counts no more (-1)."""
+        stops = [(stop[0], stop[1] if len(stop) > 1 else time.monotonic()) for stop in worker.stops]
+        without = [(start + _SURE, end + _SURE) for start, end in stops if end - start > _SURE]
+        without += [(jump, jump + _SURE) for jump in self.jumps]
+        for opened, closed in worker.connections():
+            lost = [start for start, end in without if start < closed and opened < end]
+            end = max(opened, min([closed, *lost]))
+            yield from ((opened, 1), (end, -1))
 
     def _tend(self, processes: int, *, armed: bool = True) -> None:
         """Bury the dead, wake the stopped, and fill the ranks."""
@@ -333,6 +222,7 @@ class Soak:
             self.orders.folder, self.orders.out, self.orders.urls, number=len(self.workers),
             threads=self.chance.randint(1, 4), follow=armed and self.chance.random() < 0.7, lease=LEASE,
             trap=self._trap() if armed and self.chance.random() < 0.5 else None,
+            layout=self.chance.choice(["flat", "flat", "collection/date/tile"]),
         )  # fmt: skip
         worker = Worker(orders, begin(orders))
         self.workers.append(worker)
@@ -374,13 +264,14 @@ class Soak:
             self._replace(chance.choice(self.people.ids))
 
     def _victim(self, kind: str) -> Callable[[Any], bool]:
-        spared = self.unsummed if kind in _TREACHEROUS else set()
+        # nothing lists a checksum of a manifest
+        spared = {*self.mixed.unsummed, "manifest.safe"} if kind in _TREACHEROUS else set()
         return lambda request: (
             "$value" in request.path and not any(one in request.path for one in spared)
         )
 
     def _replace(self, one: str) -> None:
-        if one not in self.unsummed:
+        if one not in self.mixed.unsummed | self.mixed.partial:
             self.sandbox.catalogue.replace(one)
             self.truth.learn(one)
 
@@ -388,6 +279,7 @@ class Soak:
         new = self.orders.folder / "shift.new"
         new.write_text(str(seconds))
         new.replace(self.orders.folder / "shift")
+        self.jumps.append(time.monotonic())
 
     def _unfinished(self) -> int:
         with closing(sqlite3.connect(self.orders.database, timeout=10)) as plain:

@@ -6,6 +6,7 @@ The processes come from a fork server with satcat already loaded, so that dying 
 from __future__ import annotations
 
 import importlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -66,6 +67,12 @@ class Orders:
     lease: float = 1.0
     beat: float = 0.125
     trap: Trap | None = None
+    layout: str = "flat"
+
+    @property
+    def opened(self) -> Path:
+        """Where the worker notes when each of its connections for bytes was opened, and when it was closed."""
+        return self.folder / f"opened-{self.number}"
 
     @property
     def database(self) -> Path:
@@ -88,6 +95,7 @@ def _work(orders: Orders) -> None:
     if orders.trap is not None:
         _Armed(orders.trap, orders.said)
     _shift_clock(orders.folder / "shift")
+    _note_connections(orders.opened)
     try:
         end = _download(orders)
     except Exception:  # noqa: BLE001 - the test shows it
@@ -116,7 +124,7 @@ def _download(orders: Orders) -> str:
 
         try:
             worker.run(
-                database, api, orders.out, workers=orders.threads, follow=orders.follow, on_reread=keep,
+                database, api, orders.out, workers=orders.threads, follow=orders.follow, layout=orders.layout, on_reread=keep,
                 patience=Patience(attempts=3, first_delay=0.01, longest_delay=0.05),
                 timing=worker.Timing(lease=orders.lease, beat=orders.beat, look=orders.beat, poll=0.03, patience=3),
             )  # fmt: skip
@@ -183,6 +191,27 @@ def _wrap(point: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) 
     for holder in holders:
         owner = getattr(owner, holder)
     setattr(owner, name, wrap(getattr(owner, name)))
+
+
+def _note_connections(file: Path) -> None:
+    """Note each connection before it is opened, and after it was closed: `+ 3 1234.5`, `- 3 1234.9`."""
+    from satcat.api.http import HttpClient
+
+    numbers, stream = itertools.count(), HttpClient.stream
+    # one write each: it is there whole, also if the process dies next
+    notes = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+
+    @contextmanager
+    def noted(client, url, **options):
+        number = next(numbers)
+        os.write(notes, f"+ {number} {time.monotonic()}\n".encode())
+        try:
+            with stream(client, url, **options) as response:
+                yield response
+        finally:
+            os.write(notes, f"- {number} {time.monotonic()}\n".encode())
+
+    setattr(HttpClient, "stream", noted)  # noqa: B010 - mypy
 
 
 def _shift_clock(file: Path) -> None:

@@ -278,7 +278,7 @@ def test_three_processes_of_four_never_have_more_than_four_connections_even_if_o
     tmp_path: Path,
 ) -> None:  # fmt: skip
     sandbox.settings.rate = 400_000
-    publish(24, size_bytes=400_000)
+    publish(14, size_bytes=400_000)
     workers = [start() for _ in range(3)]
     busy = "SELECT count(*), count(DISTINCT worker) FROM account_slots WHERE worker IS NOT NULL"
     wait_until(lambda: sql(busy)[0][0] == slots.MOST)
@@ -287,11 +287,11 @@ def test_three_processes_of_four_never_have_more_than_four_connections_even_if_o
     )
     victim = next(worker for worker in workers if worker.process.pid == holder)
     victim.process.kill()
-    killed_at = time.monotonic()
+    workers.append(
+        start()
+    )  # each looks for the dead as it begins; the others might be done before they do
     dead = "SELECT count(*) FROM account_slots WHERE worker LIKE ?"
-    if any(w is not victim for w in workers):
-        wait_until(lambda: sql(dead, f"%:{holder}:%") == [(0,)], seconds=45)
-    assert time.monotonic() - killed_at < 45  # not the lease of a minute
+    wait_until(lambda: sql(dead, f"%:{holder}:%") == [(0,)])  # not the lease of a minute
     for worker in workers:
         if worker is not victim:
             assert worker.end(seconds=120)[0] == 0

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.argument("out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
+    "-f",
     "--format",
     "form",
     type=click.Choice(exports.FORMATS),
@@ -63,7 +64,7 @@ def command(
     with settings.open() as catalogue:
         survey = catalogue.survey(filters)
         tell(settings, survey)
-        total = catalogue.count(filters, **choice)
+        total = None if settings.quiet else catalogue.count(filters, **choice)
 
         def watch(rows: Iterator[Any]) -> Iterator[Any]:
             from satcat import progress

@@ -16,6 +16,7 @@ from typing import Any, TextIO, TypeAlias, TypeVar
 
 import click
 
+from satcat import exports
 from satcat.cli import table
 from satcat.cli.table import NO_WORDS, Words
 from satcat.errors import FilterError
@@ -34,15 +35,16 @@ def output(function: F) -> F:
 
     @wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
-        out = Output(kwargs.pop("format"), kwargs.pop("columns"), kwargs.pop("output"))
+        form, path = kwargs.pop("format"), kwargs.pop("output")
+        out = Output(form or _format_of(path), kwargs.pop("columns"), path)
         return function(*args, out=out, **kwargs)
 
     for add in (
         click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
                      help="Write to this file, whole or not at all."),
         click.option("--columns", metavar="A,B,…", help="Only these columns, in this order."),
-        click.option("-f", "--format", "format", type=click.Choice(FORMATS), default="table",
-                     show_default=True, help="How to print results."),
+        click.option("-f", "--format", "format", type=click.Choice(FORMATS),
+                     help="How to print results.  [default: table; in a FILE what its suffix says]"),
     ):  # fmt: skip
         gathered = add(gathered)
     return gathered  # type: ignore[return-value]
@@ -98,6 +100,8 @@ class Output:
             named = [name for name in ("id", "product_id") if name in columns]
             if not named:
                 raise FilterError("-f ids: the result has no column id or product_id")
+            if self.columns is not None:
+                raise FilterError("-f ids prints ids alone: leave --columns out, or take -f csv")
             return named[:1]
         if self.columns is not None:
             chosen = chosen_columns(self.columns, everything)
@@ -136,6 +140,19 @@ class Output:
         else:
             with whole.beside(self.path) as part, _text(part) as file:
                 yield file
+
+
+def _format_of(path: Path | None) -> str:
+    """What a file's suffix says; else a table."""
+    suffix = "" if path is None else path.suffix.lower()
+    found = next(
+        (form for form, suffixes in exports.SUFFIXES.items() if suffix in suffixes), "table"
+    )
+    if found not in FORMATS:
+        raise FilterError(
+            f"{path}: `satcat export` writes {found}; give -f for another format here"
+        )
+    return found
 
 
 def chosen_columns(stated: str, columns: Sequence[str]) -> list[str]:

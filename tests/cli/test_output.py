@@ -206,6 +206,28 @@ def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
     assert (err, process.returncode) == (b"", 141)
 
 
+def test_the_suffix_of_a_file_says_the_format_where_nothing_else_does(
+    run: Run, mirror: Path, tmp_path: Path
+) -> None:
+    for suffix in ("csv", "json", "ndjson", "geojson", "jsonl", "CSV"):
+        path = tmp_path / f"out.{suffix}"
+        assert run("query", "--limit", "2", "-o", str(path)).code == 0
+        form = {"jsonl": "ndjson"}.get(suffix, suffix.lower())
+        assert path.read_text() == run("query", "--limit", "2", "-f", form).out
+    table = run("query", "--limit", "2").out
+    for path, words in ((tmp_path / "out.txt", ()), (tmp_path / "out.csv", ("-f", "table"))):
+        run("query", "--limit", "2", "-o", str(path), *words)
+        assert path.read_text() == table
+    refused = run("query", "-o", str(tmp_path / "out.gpkg"))
+    assert (refused.code, "`satcat export` writes gpkg" in refused.err) == (2, True)
+    assert not (tmp_path / "out.gpkg").exists()
+
+
+def test_ids_alone_have_no_other_columns(run: Run, mirror: Path) -> None:
+    refused = run("query", "-f", "ids", "--columns", "name")
+    assert (refused.code, "leave --columns out" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize("character_set", ["ascii", "latin-1", "utf-8"])
 def test_what_machines_read_is_utf_8_whatever_the_terminal_shows(
     mirror: Path, character_set: str

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -188,18 +189,31 @@ Index("ix_downloads_queue", downloads.c.status, downloads.c.priority, downloads.
 tile_months = Table(
     "tile_months",
     metadata,
-    Column("tile_id", Text, primary_key=True),
-    Column("product_type", Text, primary_key=True),
-    Column("month", Text, primary_key=True),
-    Column("collection", Text, primary_key=True),
+    Column("tile_id", Text, nullable=False),
+    Column("product_type", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("collection", Text, nullable=False),
     Column("products", Integer, nullable=False),
     Column("clear_products", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    # the order in which reports put rows together and list them, so that none has to be sorted
+    PrimaryKeyConstraint("tile_id", "collection", "product_type", "month"),
     sqlite_with_rowid=False,
 )
 Index(
     "ix_tile_months_month",
-    *(tile_months.c[name] for name in ("month", "products", "clear_products", "size_bytes")),
+    *(
+        tile_months.c[name]
+        for name in (
+            "month",
+            "tile_id",
+            "collection",
+            "product_type",
+            "products",
+            "clear_products",
+            "size_bytes",
+        )
+    ),
 )
 
 scopes = Table(

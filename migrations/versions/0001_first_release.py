@@ -197,12 +197,22 @@ def upgrade() -> None:
         sa.Column("clear_products", sa.Integer(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "tile_id", "product_type", "month", "collection", name="pk_tile_months"
+            "tile_id", "collection", "product_type", "month", name="pk_tile_months"
         ),
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_tile_months_month", "tile_months", ["month", "products", "clear_products", "size_bytes"]
+        "ix_tile_months_month",
+        "tile_months",
+        [
+            "month",
+            "tile_id",
+            "collection",
+            "product_type",
+            "products",
+            "clear_products",
+            "size_bytes",
+        ],
     )
     op.create_table(
         "tiles",

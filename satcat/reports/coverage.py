@@ -164,6 +164,8 @@ def _grouping(by: Sequence[str], wanted: set[str], clear: float, *, outlines: bo
         period=next((name for name in ("month", "year") if name in split), None),
         clear=clear,
         looks=not wanted <= (COUNTS | SHARES | {"downloaded"}),
+        clear_looks="clear_looks" in wanted,
+        clouds=bool(wanted & {"min_cloud_cover", "mean_cloud_cover"}),
         medians="median_cloud_cover" in wanted,
         downloads="downloaded" in wanted,
         outlines=outlines,

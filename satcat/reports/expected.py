@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from satcat import names, times
+from satcat import names
 from satcat.filters import SearchFilters
 from satcat.mirrored import NOT_MIRRORED, NOTHING, Gap, Survey
 from satcat.reports import periods
@@ -131,7 +131,7 @@ def _rows(
     known = [group.key.period or "" for group in found]
     end = survey.asked.end if survey.asked and filters.end else None
     first = periods.of(filters.start, grouping.length) if filters.start else min(known, default="")
-    last = periods.of(end - times.MICROSECOND, grouping.length) if end else max(known, default="")
+    last = periods.before(end, grouping.length) if end else max(known, default="")
     span: list[str | None] = list(periods.span(first, last)) if first and last else [None]
     by_kind = groupby(found, key=lambda group: _kind(group.key, nothing, grouping))
     for kind, groups in [(kind, list(each)) for kind, each in by_kind] or [(nothing, [])]:

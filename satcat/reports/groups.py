@@ -27,7 +27,9 @@ class Grouping:
         orbits: likewise each relative orbit.
         period: `month` or `year` of the sensing start; None: all times are one.
         clear: up to which cloud cover, in percent, a product is clear.
-        looks: days, first and last, and clouds are wanted; else counts and bytes alone.
+        looks: days, first and last are wanted; else counts and bytes alone.
+        clear_looks: likewise the days of clear products.
+        clouds: the least and the mean cloud cover are wanted.
         medians: the median cloud cover is wanted.
         downloads: how many have been downloaded is wanted.
         outlines: footprints are wanted.
@@ -38,6 +40,8 @@ class Grouping:
     period: str | None = None
     clear: float = CLEAR
     looks: bool = True
+    clear_looks: bool = True
+    clouds: bool = True
     medians: bool = True
     downloads: bool = True
     outlines: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from satcat import times
 from satcat.times import Interval
@@ -15,6 +15,12 @@ LENGTHS = {"year": 4, "month": 7}
 def of(moment: datetime, length: int) -> str:
     """The period that an instant is in."""
     return times.to_text(moment)[:length]
+
+
+def before(bound: datetime, length: int) -> str:
+    """The period that the last instant before this one is in; empty if there is none."""
+    is_first = bound == datetime.min.replace(tzinfo=UTC)
+    return "" if is_first else of(bound - times.MICROSECOND, length)
 
 
 def span(first: str, last: str) -> Iterator[str]:

@@ -64,7 +64,9 @@ def shortfalls(
         FilterError: `by` names a period; else as `coverage`.
     """
     coverage.check_by(by, periods=False)
-    survey, rows = coverage.rows(connection, filters, by, columns={"looks"}, clear=clear, grid=grid)
+    survey, rows = coverage.rows(
+        connection, filters, by, columns={"looks", "clear_looks"}, clear=clear, grid=grid
+    )
     states = expected.States(survey)
     with where_errors(filters):
         for row in rows:

@@ -72,9 +72,13 @@ def _measures(grouping: Grouping) -> ColumnElement[str]:
         sa.func.count(), sa.func.count(sa.case((clear, 1))), size, sa.func.min(start), sa.func.max(start),
     ]  # fmt: skip
     if grouping.looks:
-        measures += [
+        clouds = [
             sa.func.count(c.cloud_cover), _exact(sa.func.min(c.cloud_cover)), _exact(sa.func.avg(c.cloud_cover)),
-            sa.func.group_concat(start, ""), sa.func.group_concat(sa.case((clear, start)), ""),
+        ]  # fmt: skip
+        measures += clouds if grouping.clouds else [sa.literal(0), sa.null(), sa.null()]
+        measures += [
+            sa.func.group_concat(start, ""),
+            sa.func.group_concat(sa.case((clear, start)), "") if grouping.clear_looks else sa.null(),
         ]  # fmt: skip
     if grouping.looks and grouping.medians:
         measures.append(sa.func.group_concat(_exact(c.cloud_cover), ","))
@@ -95,7 +99,7 @@ def _measured(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
     packed = looks.parse("".join(values[8] for _, values in read))
     clear = looks.parse("".join(values[9] or "" for _, values in read))
     ends = np.cumsum([group.products for group in found])[:-1]
-    clear_ends = np.cumsum([group.clear_products for group in found])[:-1]
+    clear_ends = np.cumsum([len(values[9] or "") // looks.STORED for _, values in read])[:-1]
     days = zip(np.split(packed, ends), np.split(clear, clear_ends), strict=True)
     for group, (_, values), (of_all, of_clear) in zip(found, read, days, strict=bool(found)):
         group.known_clouds, least, mean = values[5:8]
@@ -113,6 +117,7 @@ def _tile_by_tile(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     One GROUP BY would read the whole index whatever the time: four times as long for one year of seven.
     """
     kinds = _kinds(filters, grouping)
+    product_type = sa.func.nullif(kinds.c.product_type, "")
     start = sa.type_coerce(products.c.sensing_start, sa.Text())
     asked = replace(filters, tile_id=None, collection=None)
     within = []
@@ -122,24 +127,30 @@ def _tile_by_tile(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
         within = [start > kinds.c.period, start < kinds.c.period.concat("~")]
     held = sa.select(_measures(grouping)).where(
         products.c.tile_id == kinds.c.tile_id,
-        products.c.product_type.is_not_distinct_from(kinds.c.product_type),
+        products.c.product_type.is_not_distinct_from(product_type),
         unindexed(products.c.collection) == kinds.c.collection,
         *within,
         *conditions(asked, wrap),
     )
-    keys = [kinds.c.tile_id, kinds.c.collection, kinds.c.product_type, sa.null(), kinds.c.period]
-    return sa.select(*keys, held.scalar_subquery()).order_by(*keys[:3], keys[4])
+    keys = [kinds.c.tile_id, kinds.c.collection, product_type, sa.null(), kinds.c.period]
+    return sa.select(*keys, held.scalar_subquery()).order_by(*kinds.c)
 
 
 def _kinds(filters: SearchFilters, grouping: Grouping) -> sa.Subquery:
-    """The tiles, collections, types and periods that have products."""
+    """The tiles, collections, types (empty for unknown) and periods that have products."""
     c = tile_months.c
-    period = sa.func.substr(c.month, 1, grouping.length) if grouping.period else sa.null()
-    columns = [
-        c.tile_id, c.collection, sa.func.nullif(c.product_type, "").label("product_type"),
-        sa.type_coerce(period, sa.Text()).label("period"),
+    columns: list[ColumnElement[Any]] = [
+        c.tile_id, c.collection, c.product_type, _period(grouping).label("period"),
     ]  # fmt: skip
     return sa.select(*columns).where(*_in_summaries(filters)).distinct().subquery("kinds")
+
+
+def _period(grouping: Grouping) -> ColumnElement[Any]:
+    """The period of a row of tile_months."""
+    month = tile_months.c.month
+    if grouping.period == "year":
+        return sa.func.substr(month, 1, grouping.length, type_=sa.Text())
+    return month if grouping.period else sa.null()
 
 
 def _all_at_once(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Select[Any]:
@@ -215,7 +226,7 @@ def _is_summarised(filters: SearchFilters, grouping: Grouping) -> bool:
 def _summaries(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     c = tile_months.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
-    keys += [sa.func.substr(c.month, 1, grouping.length)] if grouping.period else []
+    keys += [_period(grouping)] if grouping.period else []
     sums = [sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)]
     return sa.select(*keys, *sums).where(*_in_summaries(filters)).group_by(*keys).order_by(*keys)
 
@@ -228,14 +239,19 @@ def _counted(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
 
 
 def _in_summaries(filters: SearchFilters) -> list[ColumnElement[bool]]:
-    """The rows of tile_months that may count something of what is asked."""
+    """The rows of tile_months that may count something of what is asked.
+
+    They come in the order of the report: along the index of months where one month is asked for, else along the primary
+    key, which is quicker than to sort, though it passes other months too.
+    """
     c = tile_months.c
     asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
-    found = [column == value for column, value in asked if value is not None]
+    found = [unindexed(column) == value for column, value in asked if value is not None]
     found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
     length = periods.LENGTHS["month"]
-    found += [c.month >= periods.of(filters.start, length)] if filters.start else []
-    if filters.end:
-        last = periods.of(filters.end, length)
-        found.append(c.month < last if periods.is_whole(filters.end) else c.month <= last)
-    return found
+    first = periods.of(filters.start, length) if filters.start else None
+    last = periods.before(filters.end, length) if filters.end else None
+    if first is not None and first == last and not filters.tiles:
+        return [*found, c.month == first]
+    found += [unindexed(c.month) >= first] if first else []
+    return found + ([unindexed(c.month) <= last] if last is not None else [])

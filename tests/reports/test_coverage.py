@@ -335,3 +335,13 @@ def test_what_cannot_be_reported_is_refused(
 ) -> None:
     with pytest.raises(FilterError, match=words):
         table(connection, by, **filters)
+
+
+@pytest.mark.parametrize("by", [("tile",), ("tile", "month")], ids=",".join)
+def test_nothing_lies_before_the_first_instant_of_all(
+    connection: Connection, images: list[SatelliteImage], by: tuple[str, ...]
+) -> None:
+    asked = SearchFilters(tile_id="30TWM", end_date="0001-01-01T00:00:00Z")
+    for columns in (None, COUNTS):
+        (row,) = coverage(connection, asked, by=by, columns=columns)
+        assert row.products == 0

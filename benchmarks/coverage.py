@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from benchmarks.report import Result, table
 from satcat import Catalogue, SearchFilters
 from satcat.reports.coverage import COUNTS
 
+MONTH = SearchFilters(collection="SENTINEL-2", start_date="2023-06-01", end_date="2023-06-30")
 YEAR = SearchFilters(collection="SENTINEL-2", start_date="2023-01-01", end_date="2023-12-31")
 _WHERE = (
     "FROM products WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL "
@@ -30,6 +32,11 @@ _WHERE = (
 _COUNTS = f"""
     SELECT tile_id, product_type, strftime(sensing_start, '%Y-%m'), count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END)
     {_WHERE} GROUP BY 1, 2, 3
+"""
+_TOTALS = """
+    SELECT tile_id, product_type, count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END)
+    FROM products WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL
+    AND sensing_start >= '2023-{first}-01' AND sensing_start < '{end}-01' GROUP BY 1, 2
 """
 _GAPS = f"""
     WITH days AS (SELECT DISTINCT tile_id, product_type, sensing_start::DATE AS day {_WHERE}),
@@ -53,6 +60,14 @@ def results(path: Path, folder: Path, rounds: int) -> list[Result]:
                 if r.products
             }
 
+        def totals(asked: SearchFilters) -> Rows:
+            rows = catalogue.coverage(asked, ("tile", "product-type"), columns=COUNTS)
+            return {
+                (r.tile_id, r.product_type, r.products, r.clear_products)
+                for r in rows
+                if r.products
+            }
+
         def gaps() -> Rows:
             wanted = {"tile_id", "product_type", "products", "looks", "longest_gap_days"}
             rows = catalogue.coverage(YEAR, ("tile", "product-type"), columns=wanted)
@@ -60,7 +75,23 @@ def results(path: Path, folder: Path, rounds: int) -> list[Result]:
                 (r.tile_id, r.product_type, r.looks, r.longest_gap_days) for r in rows if r.products
             }
 
+        month, year = (
+            _TOTALS.format(first="06", end="2023-07"),
+            _TOTALS.format(first="01", end="2024-01"),
+        )
         for what, ours, text, goal in (
+            (
+                "counts by tile and type of a month, from the summaries",
+                partial(totals, MONTH),
+                month,
+                1.0,
+            ),
+            (
+                "counts by tile and type of a year, from the summaries",
+                partial(totals, YEAR),
+                year,
+                1.0,
+            ),
             ("counts by tile, type and month of a year, from the summaries", counts, _COUNTS, 1.0),
             ("looks and longest gaps by tile and type of a year", gaps, _GAPS, 0.1),
         ):

@@ -80,7 +80,7 @@ _SPLIT = {"product_type": "product-type", "relative_orbit": "orbit"}
     metavar="DAYS",
     type=click.IntRange(1),
     help="Instead list the periods of more than DAYS days without a look; with --min-clear N, those with fewer than N "
-    "clear ones.",
+    "clear ones. The ends of the asked time count like looks.",
 )
 @click.option("--grid", type=click.Choice(["mgrs", "wrs2"]), help="Only tiles of this grid.")
 @options.strict
@@ -94,7 +94,8 @@ def coverage_command(
 
     Products, looks (days with a product), clear looks, gaps between looks, cloud, and the share of the tile that footprints
     really cover together. Tiles and periods without products are told too: 0 where the mirror is complete, else
-    "not mirrored". Radar and other products without tile ids count for the tiles that their footprints touch.
+    "not mirrored", or "ahead" of time still to come. Radar and other products without tile ids count for the tiles that
+    their footprints touch.
     """
     from satcat.reports.coverage import check_by
 

@@ -345,3 +345,16 @@ def test_nothing_lies_before_the_first_instant_of_all(
     for columns in (None, COUNTS):
         (row,) = coverage(connection, asked, by=by, columns=columns)
         assert row.products == 0
+
+
+@pytest.mark.parametrize("end", ["2024-01-31", "2024-12-31"], ids=["month", "year"])
+def test_summaries_are_read_in_the_order_of_the_report(connection: Connection, end: str) -> None:
+    asked = SearchFilters(collection="SENTINEL-2", start_date="2024-01-01", end_date=end)
+    said: list[str] = []
+    raw: Any = connection.connection.dbapi_connection
+    raw.set_trace_callback(said.append)
+    list(coverage(connection, asked, columns=COUNTS))
+    raw.set_trace_callback(None)
+    (summed,) = [text for text in said if "sum(tile_months.products)" in text]
+    steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {summed}")]
+    assert not any("TEMP B-TREE" in step for step in steps), steps

@@ -228,7 +228,12 @@ class Catalogue:
 
         if dry_run:
             with self.database.read() as connection:
-                return marks.preview(connection, _meant(connection, which, choice), include=include)
+                return marks.preview(
+                    connection,
+                    _meant(connection, which, choice),
+                    priority=priority,
+                    include=include,
+                )
         with self.database.write() as connection:
             return marks.mark(
                 connection, _meant(connection, which, choice), priority=priority, include=include

@@ -54,7 +54,8 @@ def command(
     """Ask for products to be downloaded.
 
     Takes filters, --ids or --all. Says how many, how many bytes, and about how long that takes at 4 × 20 MB/s. What failed,
-    was cancelled or gone is asked for again; what is queued, running or done stays as it is.
+    was cancelled or gone is asked for again; what is queued, running or done stays as it is, but a new --priority counts for
+    all that waits.
 
     With --include only matching files are fetched, into a folder named like the product, and the package's manifest with
     them. A pattern fits a file's name or its path in the package; * is any text, ? one character, [48] one of these.
@@ -91,6 +92,11 @@ def _tell(settings: Settings, marked: Marked, include: tuple[str, ...], *, dry_r
         settings.say(f"{marked.widened:,} of them for {more}")
     if marked.folders:
         settings.say(f"{wording.count(marked.folders, 'folder')} with parts of them stay on disk")
+    if marked.moved:
+        gets = "would get" if dry_run else "got"
+        settings.say(
+            f"{wording.count(marked.moved, 'product')} asked for already {gets} this priority"
+        )
     if marked.already:
         settings.say(
             f"{wording.count(marked.already, 'product')} asked for already; `satcat queue` shows them"

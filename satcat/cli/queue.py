@@ -41,9 +41,9 @@ def list_command(settings: Settings, *, status: tuple[str, ...], failed: bool, o
 
     wanted = {*status, *(marks.FAILED if failed else ())}
     with settings.open() as catalogue, catalogue.database.read() as connection:
-        shown = (*_SHOWN, "include") if marks.has_parts(connection) else _SHOWN
+        more = marks.unusual_columns(connection)
         total = out.write(
-            _rows(connection, wanted), _columns(), in_table=shown,
+            _rows(connection, wanted), _columns(), in_table=(*_SHOWN, *more),
             words={"size_bytes": wording.size, "include": wording.patterns},
         )  # fmt: skip
         if total == 0 or out.format == "table":

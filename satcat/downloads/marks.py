@@ -35,6 +35,7 @@ class Marked:
         folders: of these, how many have a folder with some files that stays as it is, for now the whole is wanted.
         bytes_total: of all but the `already` ones whose size is known, `unknown_sizes` counts the others; both are 0 if
             only some files are wanted, for how large those are shows only when they are listed.
+        moved: of the `already` ones, how many wait and got another priority.
         unknown: words that name no product of the catalogue.
         ambiguous: words that several ids begin with; nothing was done about them.
     """
@@ -42,6 +43,7 @@ class Marked:
     new: int = 0
     requeued: int = 0
     already: int = 0
+    moved: int = 0
     widened: int = 0
     folders: int = 0
     bytes_total: int = 0
@@ -105,7 +107,7 @@ def mark(
     changed = {} if priority is None else {"priority": priority}
     for chosen in _selections(which):
         groups = list(_groups(connection, chosen))
-        total += _marked(groups, include)
+        total += _marked(groups, include) + _moved(connection, chosen, include, priority)
         for group in groups:
             _ask_again(connection, chosen, group, include)
         if changed:
@@ -123,13 +125,20 @@ def mark(
 
 
 def preview(
-    connection: Connection, which: Which, *, include: str | Iterable[str] | None = None
+    connection: Connection,
+    which: Which,
+    *,
+    priority: int | None = None,
+    include: str | Iterable[str] | None = None,
 ) -> Marked:
     """What `mark` would change; changes nothing."""
     include = patterns.check(include)
     which, unclear = _products(connection, which)
-    found = (_marked(_groups(connection, chosen), include) for chosen in _selections(which))
-    return sum(found, Marked(**unclear))
+    total = Marked(**unclear)
+    for chosen in _selections(which):
+        total += _marked(_groups(connection, chosen), include)
+        total += _moved(connection, chosen, include, priority)
+    return total
 
 
 def unmark(connection: Connection, which: Which) -> Changed:
@@ -156,10 +165,11 @@ def size_of_rows() -> ColumnElement[int | None]:
     return sa.func.coalesce(downloads.c.size_bytes, whole)
 
 
-def has_parts(connection: Connection) -> bool:
-    """Tell whether any row asks for only some files of its product."""
-    parts = sa.select(downloads.c.product_id).where(downloads.c.include.is_not(None))
-    return connection.scalar(parts.limit(1)) is not None
+def unusual_columns(connection: Connection) -> list[str]:
+    """Of what people may ask for beside the product, what any row does: a priority, or only some files."""
+    unusual = {"priority": downloads.c.priority != 0, "include": downloads.c.include.is_not(None)}
+    found = (sa.select(downloads.c.product_id).where(of).limit(1) for of in unusual.values())
+    return [name for name, rows in zip(unusual, found, strict=True) if connection.scalar(rows)]
 
 
 def counts(connection: Connection) -> dict[str, Tally]:
@@ -248,6 +258,26 @@ def _marked(groups: Iterable[_Group], include: str | None) -> Marked:
             counted["folders"] = group.with_file
         total += Marked(**counted)
     return total
+
+
+def _moved(
+    connection: Connection, chosen: _Ids, include: str | None, priority: int | None
+) -> Marked:
+    """How many chosen rows wait, ask for all that is wanted, and have another priority."""
+    if priority is None:
+        return Marked()
+    rows = connection.execute(
+        sa.select(downloads.c.include, sa.func.count())
+        .where(
+            downloads.c.status == "queued", downloads.c.priority != priority,
+            downloads.c.product_id.in_(chosen),
+            sa.exists().where(products.c.id == downloads.c.product_id),
+        )
+        .group_by(downloads.c.include)
+    )  # fmt: skip
+    return Marked(
+        moved=sum(n for had, n in rows if change("queued", had, include).kind == "already")
+    )
 
 
 def _ask_again(connection: Connection, chosen: _Ids, group: _Group, include: str | None) -> None:

@@ -81,6 +81,10 @@ def test_lists_of_ids_and_names_are_taken_and_what_is_unknown_is_named(
     with plain(mirror) as connection:
         held = connection.execute("SELECT product_id, priority FROM downloads").fetchall()
     assert sorted(held) == sorted((p["id"], 7) for p in (first, second, third))
+    sooner = ("mark", "--ids", "ids.txt", "--priority", "8")
+    assert "3 products asked for already would get this priority" in run(*sooner, "--dry-run").err
+    assert "3 products asked for already got this priority" in run(*sooner).err
+    assert "priority" in run("queue", "list").out.splitlines()[0]
     again = run("queue", "retry", "--ids", "ids.txt")
     assert (again.code, again.out) == (1, "queued 0 products again\n")
     assert again.err.splitlines()[1:] == said[1:]

@@ -326,9 +326,10 @@ def test_marking_again_requeues_what_did_not_work_out(
         ):
             one = sa.update(downloads).where(downloads.c.product_id == product_id)
             connection.execute(one.values(status=status, attempts=3, error="x"))
-        assert marks.mark(connection, ids, priority=7) == Marked(
-            requeued=3, already=5, bytes_total=3000
-        )
+        expected = Marked(requeued=3, already=5, moved=1, bytes_total=3000)
+        assert marks.preview(connection, ids, priority=7) == expected
+        assert marks.mark(connection, ids, priority=7) == expected
+        assert marks.mark(connection, ids, priority=7) == Marked(already=8)
     again = [r for r in rows(database, "status", "attempts", "error", "priority") if r[1] == 0]
     assert again == [("queued", 0, None, 7)] * 3
     assert sorted(r for r in rows(database, "status") if r != "queued") == sorted(kept - {"queued"})

@@ -88,13 +88,13 @@ def test_download_bars_add_up_and_leave_one_line() -> None:
         one, two, three = (item(n) for n in range(3))
         watch.started(one)
         watch.started(two)
-        watch.advanced(one, 700, 1000)
-        watch.advanced(one, 100, 1000)  # it had to start again
-        watch.advanced(one, 1000, 1000)
+        watch.advanced(one, 700, 1000, 700)
+        watch.advanced(one, 100, 1000, 100)  # it had to start again
+        watch.advanced(one, 1000, 1000, 1000)
         watch.finished(one, DONE)
         watch.started(three)
         watch.finished(three, DONE)  # was here already
-        watch.advanced(two, 10, 1000)
+        watch.advanced(two, 10, 1000, 10)
         watch.finished(two, FAILED)
         watch.end()
     assert watch.failed == {two.product_id: "failed"}
@@ -128,7 +128,7 @@ def test_without_a_terminal_each_file_is_a_line(capsys: pytest.CaptureFixture[st
     with watch:
         for each in (one, two):
             watch.started(each)
-            watch.advanced(each, 1000, 1000)
+            watch.advanced(each, 1000, 1000, 0)
         watch.finished(one, DONE)
         watch.waiting("cannot reach h")
         watch.resumed(90)
@@ -143,13 +143,35 @@ def test_without_a_terminal_each_file_is_a_line(capsys: pytest.CaptureFixture[st
     ]  # fmt: skip
 
 
+def test_a_file_that_came_in_one_go_has_its_size_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with DownloadLines(files=1, total=1000) as watch:
+        watch.started(item())
+        watch.advanced(item(), 1000, 1000, 1000)
+        watch.finished(item(), DONE)
+    assert "(1.0 kB in less than a second, checked by checksum)" in capsys.readouterr().err
+
+
+def test_what_was_hashed_of_an_earlier_run_does_not_count_as_fetched(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with DownloadLines(files=1, total=1000) as watch:
+        watch.started(item())
+        for hashed in (200, 400, 700):
+            watch.advanced(item(), hashed, None, 0)
+        watch.advanced(item(), 1000, 1000, 300)
+        watch.finished(item(), DONE)
+    assert "(1.0 kB, 300 B in less than a second, checked" in capsys.readouterr().err
+
+
 def test_a_log_says_now_and_then_how_far_all_is(capsys: pytest.CaptureFixture[str]) -> None:
     watch = DownloadLines(files=4, total=4000)
     with watch:
         for each in (item(1), item(2)):
             watch.started(each)
-            watch.advanced(each, 0, 1000)
-            watch.advanced(each, 500, 1000)
+            watch.advanced(each, 400, 1000, 0)
+            watch.advanced(each, 500, 1000, 100)
         watch.tell()
         watch.finished(item(1), FAILED)
         watch.finished(item(2), DONE)
@@ -186,7 +208,7 @@ def test_a_closed_stderr_stops_nothing(is_terminal: bool, monkeypatch: pytest.Mo
     with redirect_stderr(ClosedPipe()):
         with progress.of_downloads(quiet=False, files=1, size=10) as watch:
             watch.started(item())
-            watch.advanced(item(), 10, 1000)
+            watch.advanced(item(), 10, 1000, 10)
             watch.waiting("a word")
             watch.finished(item(), FAILED)
         progress.write("another")
@@ -198,8 +220,8 @@ def test_events_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(ValueError, match="told"), watch:
         for each in (item(1), item(2, size=None), item(3), item(4), item(5), item(6)):
             watch.started(each)
-        watch.advanced(item(1), 200, 1000)
-        watch.advanced(item(1), 700, 1000)
+        watch.advanced(item(1), 200, 1000, 0)
+        watch.advanced(item(1), 700, 1000, 500)
         watch.tell()
         watch.finished(item(1), DONE)
         watch.finished(item(2), Outcome("gone", "deleted\nby the source"))

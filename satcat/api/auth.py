@@ -92,6 +92,8 @@ class TokenProvider:
             if self._tokens is None or self._clock() >= self._tokens.access_until:
                 try:
                     self._tokens = self._refreshed() or self._logged_in()
+                except NoTokenError:
+                    raise
                 except SourceError as error:
                     raise NoTokenError(host_of(self._url), str(error)) from error
             return self._tokens.access

@@ -37,8 +37,10 @@ def credentials_from_environment(token_url: str) -> Credentials:
     if username and password:
         return Credentials(username, password, totp)
     if username or password:
-        missing = "CDSE_PASSWORD" if username else "CDSE_USERNAME"
-        raise CredentialsError(f"{missing} is not set, its counterpart is: set both")
+        there, missing = "CDSE_USERNAME", "CDSE_PASSWORD"
+        if not username:
+            there, missing = missing, there
+        raise CredentialsError(f"{there} is set, but {missing} is not: set both")
     found = _from_netrc(token_url)
     if found is None:
         raise CredentialsError(f"no account for {host_of(token_url)}: {_HOW}")

@@ -187,7 +187,10 @@ def _open_locked(path: Path) -> FileIO:
 def disk_error(path: Path, error: OSError) -> TransferError:
     """What an error of the operating system means: no room, or no way to write there."""
     if error.errno in _NO_ROOM:
-        return DiskFullError(f"no room left for {path} ({error.strerror}): free some and run again")
+        folder = path if path.is_dir() else path.parent
+        return DiskFullError(
+            f"no room left in {folder} ({error.strerror}): free some and run again"
+        )
     return TransferError(f"cannot write {path} ({error.strerror}): check the folder")
 
 

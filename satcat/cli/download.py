@@ -66,9 +66,10 @@ def command(
 ) -> int:  # fmt: skip
     """Download what is marked, and check every file.
 
-    A file gets its name only when its size and its strongest published checksum are right. Interrupted downloads go on where
-    they stopped. Credentials come from CDSE_USERNAME, CDSE_PASSWORD and CDSE_TOTP, else from ~/.netrc. The ids of what
-    failed go to stdout, one a line, as `satcat mark --ids` reads them; the reasons to stderr.
+    A file gets its name only when its size and its strongest published checksum are right. Run again, it goes on after any
+    interruption, in the midst of a file where the source allows it. Credentials come from CDSE_USERNAME, CDSE_PASSWORD and
+    CDSE_TOTP, else from ~/.netrc. The ids of what failed go to stdout, one a line, as `satcat mark --ids` reads them; the
+    reasons to stderr.
 
     A source that is down is waited for, five minutes or, with --follow, for as long as it takes. Offline products are parked
     and looked at again, first after two hours. Ctrl-C gives every row back and keeps the bytes; a second one ends at once.
@@ -77,10 +78,11 @@ def command(
 
     out = out.expanduser()  # no shell does it in a satcat.toml, nor after --out=
     with source(settings, tell_waits=False) as api, settings.open() as catalogue:
-        files, size = (None, None) if follow or limit else _expected(catalogue)
+        queued, size = _expected(catalogue)
+        known = not (follow or limit)
         watching = progress.of_downloads(
-            quiet=settings.quiet, files=files, size=size, events=events
-        )
+            quiet=settings.quiet, files=queued if known else None, size=size if known else None, events=events
+        )  # fmt: skip
         with watching as watch:
             report = catalogue.download(
                 api, out=out, layout=layout, workers=workers, limit=limit, follow=follow,
@@ -90,7 +92,7 @@ def command(
             if watch.stop.is_set():  # nobody reads the events any more
                 raise BrokenPipeError
             return DownloadsFailedError.exit_code if watch.failed else 0
-        _tell(settings, report, out)
+        _tell(settings, report, out, queued)
         return _list_failed(settings, catalogue, watch.failed)
 
 
@@ -103,11 +105,13 @@ def _expected(catalogue: Catalogue) -> tuple[int, int | None]:
     return queued.rows, None if queued.unknown else queued.bytes
 
 
-def _tell(settings: Settings, report: DownloadReport, out: Path) -> None:
+def _tell(settings: Settings, report: DownloadReport, out: Path, queued: int) -> None:
+    """Say what the run did of the `queued` files that there were when it began."""
     if not report.done + report.failed + report.skipped:
-        settings.say(
-            "nothing was waiting; `satcat mark` asks for downloads, `satcat queue` shows them"
-        )
+        said = "nothing was waiting; `satcat mark` asks for downloads, `satcat queue` shows them"
+        if queued:
+            said = "another worker took what was waiting; `satcat queue` shows what came of it"
+        settings.say(said)
         return
     rate = report.bytes / report.seconds if report.seconds else 0.0
     parts = [f"{wording.count(report.done, 'file')} in {out}, checked"]

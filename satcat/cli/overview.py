@@ -98,7 +98,7 @@ def _file(seen: Overview, one: Running) -> str:
     amount = f"{wording.size(one.bytes_done)} of {wording.size(one.size_bytes)}"
     rate = f"{wording.size(one.rate)}/s" if one.rate else "-"
     since = (seen.at - one.started_at).total_seconds() if one.started_at else 0.0
-    return f"{share} {amount:>20} {rate:>10} {wording.duration(since):>10}"
+    return f"{share} {amount:>20} {rate:>10} for {wording.duration(max(1.0, since)):<10}"
 
 
 def _rest(seen: Overview) -> Iterator[str]:

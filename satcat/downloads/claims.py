@@ -67,6 +67,11 @@ class Claims:
         self.give_back(job, GIVEN_BACK, None)
         return None
 
+    def is_any_held(self) -> bool:
+        """Whether the run is at any row."""
+        with self._lock:
+            return bool(self._jobs)
+
     def holds(self, job: Job) -> bool:
         """Whether the job has not been given back yet."""
         with self._lock:

@@ -119,7 +119,10 @@ _SIZE = sa.case((downloads.c.include.is_(None), products.c.size_bytes))
 def left(connection: Connection) -> tuple[int, int]:
     """Bytes that are still to come for what is queued or running, and how many of these are of unknown size."""
     done = downloads.c.bytes_done
-    missing = sa.case((_SIZE.is_(None), 0), (done < _SIZE, _SIZE - done), else_=0)
+    whole = sa.case(
+        (downloads.c.status == "queued", _SIZE), else_=0
+    )  # its file was lost, or was bad
+    missing = sa.case((_SIZE.is_(None), 0), (done < _SIZE, _SIZE - done), else_=whole)
     total, known, rows = connection.execute(
         sa.select(sa.func.sum(missing), sa.func.count(_SIZE), sa.func.count())
         .select_from(_WITH_PRODUCTS)

@@ -39,7 +39,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class DownloadReport:
-    """What a run did. `failed`: given up, or bad at the source; `skipped`: offline, gone or called off meanwhile."""
+    """What a run did. `failed`: given up, gone, or bad at the source; `skipped`: offline, or called off meanwhile."""
 
     done: int = 0
     failed: int = 0
@@ -51,8 +51,8 @@ class DownloadReport:
         """Add what came of one turn."""
         self.bytes += bytes_fetched
         self.done += outcome.status == "done"
-        self.failed += outcome.status in ("failed", "bad_at_source")
-        self.skipped += outcome.status in ("offline", "gone", "cancelled")
+        self.failed += outcome.status in ("failed", "bad_at_source", "gone")
+        self.skipped += outcome.status in ("offline", "cancelled")
 
 
 class DownloadProgress(Protocol):
@@ -61,8 +61,11 @@ class DownloadProgress(Protocol):
     def started(self, item: Item) -> None:
         """A product's turn has come."""
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
-        """So many bytes of it are here, of so many if that is known; fewer than before when it had to start again."""
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
+        """So many bytes of it are here, of so many if that is known, `fetched` of them or more in this turn.
+
+        Fewer are here than before when it had to start again.
+        """
 
     def finished(self, item: Item, outcome: Outcome) -> None:
         """Its turn is over."""
@@ -80,7 +83,7 @@ class Silence:
     def started(self, item: Item) -> None:
         """Show nothing; so do the others."""
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
         """Nothing."""
 
     def finished(self, item: Item, outcome: Outcome) -> None:

@@ -27,6 +27,7 @@ from satcat.downloads.outage import Outage
 from satcat.downloads.policy import Verdict, crowded_wait, is_outage, judge
 from satcat.downloads.report import DownloadProgress, DownloadReport, Item, Outcome, Silence
 from satcat.downloads.target import Target, holds_files
+from satcat.downloads.turn import Turn
 from satcat.errors import (
     CatalogueBusyError,
     CatalogueError,
@@ -167,6 +168,7 @@ class _Run:
         self.outage = Outage(
             None if follow else timing.patience, progress.waiting, progress.resumed
         )
+        self.turn = Turn(progress.waiting, progress.resumed)
         self.lock = threading.Lock()  # guards the two below
         self.report = DownloadReport()
         self.fatal: Exception | None = None
@@ -254,9 +256,13 @@ class _Run:
         if not self.tickets.take():
             return None
         job = self.claims.take(worker)
-        if job is None:
-            self.tickets.give_back()
-        return job
+        if job is not None:
+            self.turn.given()
+            return job
+        self.tickets.give_back()
+        if not self.claims.is_any_held():
+            self.turn.refused()
+        return None
 
     def _more_to_come(self) -> bool:
         """Wait a little; tell whether there may be something to claim then."""
@@ -292,7 +298,7 @@ class _Run:
         def advance(done: int, total: int | None) -> None:
             if job.bytes_fetched:
                 self.outage.passed()
-            self.progress.advanced(item, done, total)
+            self.progress.advanced(item, done, total, job.bytes_fetched)
 
         fetch = Fetcher.fetch if job.claimed.include is None else parts.fetch
         refusals = 0

@@ -52,7 +52,7 @@ class DownloadWatch:
     def started(self, item: Item) -> None:
         """A product's turn has come."""
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
         """So many bytes of it are here."""
 
     def finished(self, item: Item, outcome: Outcome) -> None:
@@ -75,24 +75,17 @@ class DownloadWatch:
 
 @dataclass(slots=True)
 class Transfer:
-    """One file on its way: `began_with` bytes were here before."""
+    """One file on its way: `done` bytes of it are here, `fetched` came since it began."""
 
     item: Item
     began_at: float = field(default_factory=time.monotonic)
-    began_with: int | None = None
     done: int = 0
+    fetched: int = 0
     total: int | None = None
 
-    def advance(self, done: int, total: int | None) -> None:
+    def advance(self, done: int, total: int | None, fetched: int) -> None:
         """So many bytes are here."""
-        if self.began_with is None or done < self.done:
-            self.began_with = done
-        self.done, self.total = done, total
-
-    @property
-    def fetched(self) -> int:
-        """Bytes that came since it began."""
-        return self.done - (self.began_with or 0)
+        self.done, self.total, self.fetched = done, total, fetched
 
     @property
     def seconds(self) -> float:
@@ -134,11 +127,11 @@ class DownloadLines(DownloadWatch):
         with self.lock:
             self._running[item.product_id] = Transfer(item)
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
         """Note how far it is."""
         with self.lock:
             if item.product_id in self._running:
-                self._running[item.product_id].advance(done, total)
+                self._running[item.product_id].advance(done, total, fetched)
 
     def finished(self, item: Item, outcome: Outcome) -> None:
         """Say what came of it."""
@@ -202,18 +195,18 @@ class DownloadBars(DownloadWatch):
             )
             self._running[item.product_id] = Transfer(item)
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
         """Move its bar, and that of all."""
         with self.lock:
             bar, transfer = self._bars.get(item.product_id), self._running.get(item.product_id)
             if bar is None or transfer is None:
                 return
-            resumes, more = transfer.began_with is None, done - transfer.done
-            transfer.advance(done, total)
+            came, more = fetched > transfer.fetched, done - transfer.done
+            transfer.advance(done, total, fetched)
             set_total(bar, total if total is not None else item.size_bytes)
             bar.set_description_str(fitted(item.name), refresh=False)
             for one in (self._all, bar):
-                _move(one, more, counts=not resumes)
+                _move(one, more, counts=came)
 
     def finished(self, item: Item, outcome: Outcome) -> None:
         """Take its bar away; a file that was here already counts as fetched."""
@@ -263,11 +256,13 @@ def worded(item: Item, outcome: Outcome, transfer: Transfer) -> str:
     said = f"{outcome.status}: {item.name}"
     if outcome.file is not None:
         checked = outcome.file.verification.replace("_", " ")
-        took = f"{size(transfer.fetched)} in {duration(transfer.seconds)}"
-        if not transfer.fetched:
-            took = "was here already"
+        amount, took = size(outcome.file.size_bytes), "was here already"
+        if transfer.fetched:
+            took = f"{size(transfer.fetched)} in {duration(transfer.seconds)}"
+        if transfer.fetched != outcome.file.size_bytes:  # some was here before, or came twice
+            took = f"{amount}, {took}"
         note = f"; {outcome.note}" if outcome.note else ""
-        return f"{said} ({size(outcome.file.size_bytes)}, {took}, checked by {checked}{note})"
+        return f"{said} ({took}, checked by {checked}{note})"
     if outcome.error:
         reason = outcome.error.removeprefix(f"{item.name}: ")
         said += f": {reason}"

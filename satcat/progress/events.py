@@ -49,11 +49,11 @@ class DownloadEvents(DownloadWatch):
             self._running[item.product_id] = Transfer(item)
             self._emit("started", item, size_bytes=item.size_bytes)
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
         """Note it for the next event of progress."""
         with self.lock:
             if item.product_id in self._running:
-                self._running[item.product_id].advance(done, total)
+                self._running[item.product_id].advance(done, total, fetched)
 
     def tell(self) -> None:
         """Say how far each file is."""

@@ -106,7 +106,7 @@ class Watcher:
     def started(self, item: Item) -> None:
         self.item = item
 
-    def advanced(self, item: Item, done: int, total: int | None) -> None:
+    def advanced(self, item: Item, done: int, total: int | None, fetched: int) -> None:
         self.on_advance(done)
 
     def finished(self, item: Item, outcome: Outcome) -> None:

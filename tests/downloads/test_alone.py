@@ -34,6 +34,10 @@ class Worker:
             env=os.environ | environment, stdout=subprocess.PIPE, stderr=self.said,
         )  # fmt: skip
 
+    def heard(self) -> str:
+        """What it said so far."""
+        return Path(self.said.name).read_text("utf-8")
+
     def end(
         self, signal_: signal.Signals | None = None, seconds: float = 60
     ) -> tuple[int, str, str]:
@@ -297,6 +301,27 @@ def test_three_processes_of_four_never_have_more_than_four_connections_even_if_o
             assert worker.end(seconds=120)[0] == 0
     assert sql("SELECT DISTINCT status FROM downloads") == [("done",)]
     assert sandbox.log.peak("$value") <= slots.MOST
+
+
+def test_a_run_that_gets_no_connection_says_whose_they_are_and_who_did_its_work(
+    publish: Publish,
+    start: Callable[..., Worker],
+    sql: Callable[..., list[Any]],
+    database: Database,
+) -> None:
+    publish(1)
+    account = slots.account_key("cdse", "sandbox")
+    with database.write() as connection:
+        assert all(slots.acquire(connection, account, "other:1:x:0") for _ in range(slots.MOST))
+    worker = start()
+    wait_until(
+        lambda: "waiting: other workers of this catalogue have all connections" in worker.heard()
+    )
+    sql("UPDATE downloads SET status = 'done'")
+    code, _, err = worker.end()
+    assert (code, err.splitlines()[1:]) == (
+        0, ["another worker took what was waiting; `satcat queue` shows what came of it"]
+    )  # fmt: skip
 
 
 def test_small_files_are_not_slowed_by_slots_that_are_freed_late(

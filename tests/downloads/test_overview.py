@@ -82,6 +82,8 @@ def test_what_is_left_counts_what_is_here_and_says_what_is_unknown(
         connection.execute(half.values(bytes_done=400))
         parts = sa.update(downloads).where(downloads.c.product_id == ids[1])
         connection.execute(parts.values(include="*.jp2"))
+        again = sa.update(downloads).where(downloads.c.product_id == ids[3])
+        connection.execute(again.values(bytes_done=4000))  # queued again, as by `verify --repair`
     seen = look(database)
     assert (seen.bytes_left, seen.unknown_sizes) == (600 + 4000, 2)
     assert seen.seconds_left == pytest.approx(4600 / 80e6)

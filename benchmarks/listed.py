@@ -51,10 +51,8 @@ def _templates() -> list[tuple[str, bytes]]:
 
 def _template(tile: str, wkb: bytes) -> bytes:
     """A record of the tile; where values differ, `<<name>>` stands, and at last `%(name)b`."""
-    geometry = shapely.segmentize(
-        shapely.from_wkb(wkb), 0.8
-    )  # to the 9 or so vertices of real ones
-    ring = [[f"{x:.5f}<<far>>", f"{y:.5f}<<far>>"] for x, y in shapely.get_coordinates(geometry)]
+    corners = shapely.get_coordinates(shapely.box(*shapely.from_wkb(wkb).bounds))
+    ring = [[f"{x:.5f}<<far>>", f"{y:.5f}<<far>>"] for x, y in corners]
     wkt = ", ".join(" ".join(pair) for pair in ring)
     strip = "<<platform>>_OPER_MSI_<<level>>_DS_2BPS_<<made>>_S<<stamp>>_N05.10"
     granule = f"<<platform>>_OPER_MSI_<<level>>_TL_2BPS_<<made>>_A0<<orbit>>_T{tile}_N05.10"

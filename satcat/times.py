@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from satcat.errors import TimeError
 
@@ -55,6 +56,7 @@ def _is_stored_form(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)  # of a page, half the instants are those of a neighbour
 def to_text(moment: datetime) -> str:
     """Print an instant in the stored form. Raises ValueError for a naive one."""
     if moment.tzinfo is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -131,7 +131,8 @@ def _store_chunk(
             pks.append(found.pk)
     if new:
         _move_back(connection, new)
-        connection.exec_driver_sql(rows.INSERT, [tuple(row) for row in new])
+        for part in chunks(new, rows.AT_ONCE):
+            connection.exec_driver_sql(rows.insert(len(part)), tuple(chain.from_iterable(part)))
     if changed:
         connection.exec_driver_sql(rows.UPDATE, [tuple(row) for row in changed])
         _leave_scopes(connection, pks)

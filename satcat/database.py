@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import DBAPIError
 
-from satcat import locks
+from satcat import filesystems, locks
 from satcat.errors import (
     CatalogueBusyError,
     CatalogueDamagedError,
@@ -37,10 +37,6 @@ APPLICATION_ID = 0x53415443
 PAGE_SIZE = 16384  # bytes
 _MIN_SQLITE = (3, 38, 0)
 _LOOK = 2000  # milliseconds between two looks at whether to wait on
-_NETWORK_FILESYSTEMS = {
-    "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs",
-    "glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.ceph",
-}  # fmt: skip
 
 
 class Database:
@@ -264,11 +260,15 @@ def sqlite_path(where: str | Path) -> Path:
 
 
 def _engine(path: Path, *, create: bool) -> Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),  # as text, a path could hold a ? of its own
-        connect_args={"timeout": 30, "check_same_thread": False},
-    )
-    wal_is_safe = not on_network_filesystem(path)
+    url = sa.URL.create("sqlite", database=str(path))  # as text, a path could hold a ? of its own
+    how: dict[str, Any] = {"timeout": 30, "check_same_thread": False}
+    if filesystems.is_frozen(path):
+        logger.warning("%s is read as it is, for its folder cannot be written to", path)
+        where = filesystems.uri(path)
+        engine = sa.create_engine(url, creator=lambda: sqlite3.connect(where, uri=True, **how))
+    else:
+        engine = sa.create_engine(url, connect_args=how)
+    wal_is_safe = not filesystems.is_network(path)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _: object) -> None:
@@ -334,25 +334,6 @@ def heed_signals(connection: sqlite3.Connection) -> None:
 def is_interrupt(error: object) -> bool:
     """Tell whether this is what sqlite3 makes of a KeyboardInterrupt."""
     return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
-
-
-def on_network_filesystem(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
-    """Tell whether a file is on a file system whose locks and shared memory SQLite's WAL cannot rely on.
-
-    Args:
-        mounts: Linux's list of what is mounted where; other systems have none, and are taken at their word.
-    """
-    try:
-        lines = mounts.read_text().splitlines()
-    except OSError:
-        return False
-    folder = path.absolute().parent.resolve()
-    kinds = {}
-    for line in lines:
-        _, where, kind, *_rest = line.split(" ")
-        kinds[Path(where.replace("\\040", " "))] = kind
-    at = next((kinds[place] for place in (folder, *folder.parents) if place in kinds), "")
-    return at in _NETWORK_FILESYSTEMS
 
 
 def _fill_tiles(connection: Connection) -> None:

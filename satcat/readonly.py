@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from satcat import filesystems
 from satcat.database import heed_signals, is_interrupt, register_functions
 from satcat.errors import CatalogueDamagedError, CatalogueError, FilterError, SatcatError
 
@@ -152,9 +153,8 @@ def query(
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    where = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        return sqlite3.connect(where, uri=True, timeout=30, check_same_thread=False)
+        return sqlite3.connect(filesystems.uri(path), uri=True, timeout=30, check_same_thread=False)
     except sqlite3.OperationalError as error:
         raise CatalogueError(f"{path} cannot be opened: {error}") from None
 

@@ -132,7 +132,7 @@ PAGES = {
         verified_at="when the file was last found right",
     ),
     "tile_months": _page(
-        "Counts per tile, product type and month, kept right by triggers.",
+        "Counts per tile, product type and month, kept right by triggers (but not under INSERT OR REPLACE: it deletes silently).",
         tile_id="the tile",
         product_type="the type; empty for unknown",
         month="of the sensing start, 2024-06",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from satcat import database as database_module
-from satcat.database import APPLICATION_ID, PAGE_SIZE, Database, on_network_filesystem
+from satcat import filesystems, readonly
+from satcat.database import APPLICATION_ID, PAGE_SIZE, Database
 from satcat.errors import (
     CatalogueDamagedError,
     CatalogueError,
@@ -272,22 +274,54 @@ def test_network_file_systems_are_known_by_the_list_of_mounts(
     tmp_path: Path, path: str, expected: bool
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNTS)
-    assert on_network_filesystem(Path(path), tmp_path / "mounts") is expected
+    assert filesystems.is_network(Path(path), tmp_path / "mounts") is expected
 
 
 def test_without_a_list_of_mounts_a_file_system_is_taken_at_its_word(tmp_path: Path) -> None:
-    assert not on_network_filesystem(tmp_path / "satcat.db", tmp_path / "no mounts")
+    assert not filesystems.is_network(tmp_path / "satcat.db", tmp_path / "no mounts")
 
 
 def test_on_a_network_file_system_there_is_no_log_of_wal(
     catalogue_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
     (tmp_path / "mounts").write_text(f"/dev/sda1 / ext4 rw 0 0\nnas:/x {tmp_path} nfs rw 0 0\n")
+    is_network = filesystems.is_network
     monkeypatch.setattr(
-        database_module,
-        "on_network_filesystem",
-        lambda path: on_network_filesystem(path, tmp_path / "mounts"),
+        filesystems, "is_network", lambda path: is_network(path, tmp_path / "mounts")
     )
     with Database.open(catalogue_path) as opened, opened.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "delete"
     assert "network file system" in caplog.text
+
+
+@pytest.fixture
+def frozen(catalogue_path: Path) -> Iterator[Path]:
+    """A catalogue in a folder that nobody may write to, as on a read-only medium."""
+    with Database.open(catalogue_path):
+        pass
+    folder = Path(tempfile.mkdtemp())
+    path = Path(shutil.copy(catalogue_path, folder))
+    path.chmod(0o444)
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:  # who may write everywhere
+        os.seteuid(65534)
+    try:
+        yield path
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no such permissions there")
+def test_a_catalogue_where_nobody_may_write_is_read_as_it_is_and_that_is_said(
+    frozen: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Database.open(frozen) as opened:
+        assert count_tiles(opened) > 50_000
+        with pytest.raises(CatalogueError, match="readonly"), opened.write() as connection:
+            connection.execute(sa.insert(downloads).values(product_id="one"))
+    assert "read as it is" in caplog.text
+    rows = readonly.query(frozen, "SELECT count(*) FROM tiles")
+    assert next(iter(rows))[0] > 50_000

@@ -30,6 +30,7 @@ PURE = {
     "names",
     "tiles",
     "locks",
+    "filesystems",
     "schema",
     "terminal",
     "wording",

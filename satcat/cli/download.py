@@ -133,8 +133,11 @@ def _list_failed(settings: Settings, catalogue: Catalogue, failed: Iterable[str]
     with catalogue.database.read() as connection:
         for failure in marks.failures(connection):
             if failure.product_id in ids:
-                reason = failure.error or "no reason given"
-                settings.say(f"{failure.status}: {failure.name or failure.product_id}: {reason}")
+                name, reason = (
+                    failure.name or failure.product_id,
+                    failure.error or "no reason given",
+                )
+                settings.say(f"{failure.status}: {name}: {reason.removeprefix(f'{name}: ')}")
                 click.echo(failure.product_id)
     settings.say("`satcat queue retry` tries them again")
     return DownloadsFailedError.exit_code

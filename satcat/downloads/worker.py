@@ -256,6 +256,7 @@ class _Run:
         if not self.tickets.take():
             return None
         job = self.claims.take(worker)
+        self.busy.passed()
         if job is not None:
             self.turn.given()
             return job

@@ -31,8 +31,9 @@ def in_peers_environment(folder: Path, arguments: list[str]) -> int:
     subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     theirs = subprocess.run([python, "-c", where], check=True, stdout=subprocess.PIPE, text=True)
-    here = [str(Path.cwd()), sysconfig.get_path("purelib")]
-    (Path(theirs.stdout.strip()) / "satcat-benchmarks.pth").write_text("\n".join(here))
+    # with the .pth files in it, which a plain path would leave out: an editable install is one
+    mine = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
+    (Path(theirs.stdout.strip()) / "satcat-benchmarks.pth").write_text(f"{mine}\n")
     return subprocess.run(
         [python, "-m", "benchmarks", *arguments, "--here"], check=False
     ).returncode

@@ -226,38 +226,37 @@ def test_a_row_that_somebody_cancels_or_deletes_is_let_go_and_its_bytes_with_it(
     publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    sandbox.settings.rate = 200_000
-    cancelled, deleted, kept = publish(3, size_bytes=3_000_000)
+    sandbox.settings.rate = 100_000  # the files take longer than a heartbeat
+    cancelled, deleted, kept = publish(3, size_bytes=4_000_000)
     worker = start()
     wait_until(lambda: has_bytes(tmp_path, 3))
     sql("UPDATE downloads SET status = 'cancelled' WHERE product_id = ?", cancelled)
     sql("DELETE FROM downloads WHERE product_id = ?", deleted)
     parts = tmp_path / "products"
-    wait_until(
-        lambda: len(list(parts.glob(".*.part"))) == 1, seconds=12
-    )  # a heartbeat, not the file's end
-    sandbox.settings.rate = None
-    worker.end()
+    wait_until(lambda: len(list(parts.glob(".*.part"))) == 1)
+    assert sql("SELECT status FROM downloads WHERE product_id = ?", kept) == [("running",)]
+    worker.end(signal.SIGTERM)
     assert sql("SELECT product_id, status FROM downloads ORDER BY status") == [
-        (cancelled, "cancelled"), (kept, "done"),
+        (cancelled, "cancelled"), (kept, "queued"),
     ]  # fmt: skip
     assert len(os.listdir(parts)) == 1
 
 
 def test_a_failed_row_that_somebody_queues_again_has_its_attempts_anew(
-    publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox
-) -> None:
+    publish: Publish, run: Callable[..., Any], sql: Callable[..., list[Any]], sandbox: Sandbox, watcher: Any
+) -> None:  # fmt: skip
     (one,) = publish()
     sql(
         "UPDATE downloads SET status = 'failed', attempts = 5, error = 'x', finished_at = requested_at"
     )
     sql("UPDATE downloads SET status = 'queued' WHERE product_id = ?", one)
     sandbox.faults.next("status", status=404, n=99, match="$value")
-    worker = start()
-    wait_until(lambda: sql("SELECT status, attempts FROM downloads") == [("queued", 1)])
+    watcher.on_finish = lambda outcome: watcher.stop.set()
+    run(progress=watcher, stop=watcher.stop)
+    assert sql("SELECT status, attempts FROM downloads") == [("queued", 1)]
     sandbox.faults.clear()
     sql("UPDATE downloads SET not_before = NULL")
-    assert worker.end()[0] == 0
+    assert run().done == 1
     assert sql("SELECT status, error FROM downloads") == [("done", None)]
 
 
@@ -267,8 +266,11 @@ def test_one_message_when_an_outage_begins_and_one_when_it_ends(
     publish(5)
     sandbox.stop()
     worker = start("download", "--follow")
-    time.sleep(6)
+    wait_until(lambda: "waiting:" in Path(worker.said.name).read_text())
     sandbox.start()
+    sql(
+        "UPDATE downloads SET not_before = NULL"
+    )  # as people do who do not want to wait half a minute
     wait_until(lambda: sql("SELECT DISTINCT status FROM downloads") == [("done",)], seconds=90)
     code, _, err = worker.end(signal.SIGTERM)
     lines = [line for line in err.splitlines() if line and not line.startswith("done:")]

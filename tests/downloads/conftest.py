@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from satcat.sync.store import store
 from tests.downloads.archives import Archive
 
 QUICK = Patience(attempts=3, first_delay=0.01, longest_delay=0.05)
-TIMING = Timing(lease=5, beat=0.1, look=0.2, poll=0.02, patience=0.5)
+#: On a slow machine a second may pass between one byte and the next; that is no outage.
+TIMING = Timing(lease=5, beat=0.1, look=0.2, poll=0.02, patience=20)
+#: For tests in which a source stays down.
+IMPATIENT = replace(TIMING, patience=0.5)
 
 
 @pytest.fixture

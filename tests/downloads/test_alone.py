@@ -268,10 +268,12 @@ def test_one_message_when_an_outage_begins_and_one_when_it_ends(
     worker = start("download", "--follow")
     wait_until(lambda: "waiting:" in Path(worker.said.name).read_text())
     sandbox.start()
-    sql(
-        "UPDATE downloads SET not_before = NULL"
-    )  # as people do who do not want to wait half a minute
-    wait_until(lambda: sql("SELECT DISTINCT status FROM downloads") == [("done",)], seconds=90)
+
+    def are_done() -> bool:
+        sql("UPDATE downloads SET not_before = NULL")  # nobody wants to wait half a minute
+        return sql("SELECT DISTINCT status FROM downloads") == [("done",)]
+
+    wait_until(are_done, seconds=90)
     code, _, err = worker.end(signal.SIGTERM)
     lines = [line for line in err.splitlines() if line and not line.startswith("done:")]
     assert code == 130

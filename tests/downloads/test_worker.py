@@ -34,6 +34,8 @@ from satcat.errors import (
 from satcat.models import account_slots, download_attempts, downloads, products
 from satcat.sandbox import Sandbox
 
+from .conftest import IMPATIENT
+
 Publish = Callable[..., list[str]]
 Run = Callable[..., DownloadReport]
 Look = Callable[[str], Any]
@@ -343,7 +345,7 @@ def test_fresh_tokens_that_are_refused_for_long_end_the_run_and_blame_no_product
     ids = publish(4)
     sandbox.faults.next("expired", match="$value", n=999)
     with pytest.raises(TokenRefusedError) as caught:
-        run(workers=1)
+        run(workers=1, timing=IMPATIENT)
     assert caught.value.exit_code == 5
     assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
     assert sandbox.accounts.logins == 1
@@ -401,7 +403,7 @@ def test_a_source_that_is_down_ends_the_run_and_blames_no_product(
     ids = publish(12)
     sandbox.faults.next("status", n=999, match="$value", **options)
     with pytest.raises(SourceError) as caught:
-        run()
+        run(timing=IMPATIENT)
     assert caught.value.exit_code == 4
     assert {(row(i).status, row(i).attempts) for i in ids} == {("queued", 0)}
 

@@ -75,7 +75,9 @@ def command(
     and looked at again, first after two hours. Ctrl-C gives every row back and keeps the bytes; a second one ends at once.
     """
     from satcat import progress
+    from satcat.downloads.report import DownloadReport
 
+    report = DownloadReport()
     out = out.expanduser()  # no shell does it in a satcat.toml, nor after --out=
     with source(settings, tell_waits=False) as api, settings.open() as catalogue:
         queued, size = _expected(catalogue)
@@ -83,11 +85,16 @@ def command(
         watching = progress.of_downloads(
             quiet=settings.quiet, files=queued if known else None, size=size if known else None, events=events
         )  # fmt: skip
-        with watching as watch:
-            report = catalogue.download(
-                api, out=out, layout=layout, workers=workers, limit=limit, follow=follow,
-                progress=watch, stop=watch.stop,
-            )  # fmt: skip
+        try:
+            with watching as watch:
+                catalogue.download(
+                    api, out=out, layout=layout, workers=workers, limit=limit, follow=follow,
+                    progress=watch, stop=watch.stop, report=report,
+                )  # fmt: skip
+        except BaseException:
+            if not events:
+                _tell_ended(settings, report, out, watching.failed)
+            raise
         if events:
             if watch.stop.is_set():  # nobody reads the events any more
                 raise BrokenPipeError
@@ -113,6 +120,20 @@ def _tell(settings: Settings, report: DownloadReport, out: Path, queued: int) ->
             said = "another worker took what was waiting; `satcat queue` shows what came of it"
         settings.say(said)
         return
+    settings.say(_summary(report, out))
+
+
+def _tell_ended(
+    settings: Settings, report: DownloadReport, out: Path, failed: Iterable[str]
+) -> None:
+    """Say what a run did that ended before its time. The catalogue is not asked: it may be the reason."""
+    if report.done + report.failed + report.skipped or report.bytes:
+        settings.say(_summary(report, out))
+    for product_id in failed:
+        click.echo(product_id)
+
+
+def _summary(report: DownloadReport, out: Path) -> str:
     rate = report.bytes / report.seconds if report.seconds else 0.0
     parts = [f"{wording.count(report.done, 'file')} in {out}, checked"]
     parts += [
@@ -120,7 +141,7 @@ def _tell(settings: Settings, report: DownloadReport, out: Path, queued: int) ->
     ]
     parts += [f"{report.failed:,} failed"] if report.failed else []
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
-    settings.say("; ".join(parts))
+    return "; ".join(parts)
 
 
 def _list_failed(settings: Settings, catalogue: Catalogue, failed: Iterable[str]) -> int:

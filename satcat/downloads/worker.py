@@ -81,6 +81,7 @@ def run(
     on_reread: Callable[[SatelliteImage], None] = lambda product: None,
     patience: Patience = PATIENT,
     timing: Timing = USUAL,
+    report: DownloadReport | None = None,
 ) -> DownloadReport:
     """Fetch what is queued into the folder `out`, until nothing is queued any more.
 
@@ -95,6 +96,7 @@ def run(
         follow: do not end; wait for new rows, and for a source that is down.
         account: whose connections these are; kept only as a hash.
         on_reread: is given products that were read again from the source, to store them.
+        report: is filled in and returned; so its giver has it also where the run ends by an error, or by Ctrl-C.
 
     Raises:
         CredentialsError, DiskFullError, UnwritableError, SourceError, CatalogueError: no further product could be fetched;
@@ -116,7 +118,8 @@ def run(
         timedelta(seconds=timing.lease),
     )
     started = _Run(
-        fetcher, claims, _Tickets(limit), follow, stop or threading.Event(), progress, timing, busy, ended
+        fetcher, claims, _Tickets(limit), follow, stop or threading.Event(), progress, timing, busy, ended,
+        report or DownloadReport(),
     )  # fmt: skip
     return started.through(max(1, min(workers, slots.MOST)))
 
@@ -162,6 +165,7 @@ class _Run:
         timing: Timing,
         busy: Busy,
         ended: threading.Event,
+        report: DownloadReport,
     ) -> None:
         self.fetcher, self.claims, self.tickets, self.follow = fetcher, claims, tickets, follow
         self.stop, self.progress, self.timing = stop, progress, timing
@@ -170,7 +174,7 @@ class _Run:
         )
         self.turn = Turn(progress.waiting, progress.resumed)
         self.lock = threading.Lock()  # guards the two below
-        self.report = DownloadReport()
+        self.report = report
         self.fatal: Exception | None = None
         self.busy, self.ended = busy, ended  # `ended`: whoever wished so
 
@@ -188,7 +192,7 @@ class _Run:
             self._watch(threads[1:])
         finally:
             self._close(threads)
-        self.report.seconds = time.monotonic() - began
+            self.report.seconds = time.monotonic() - began
         if self.fatal is not None:
             raise self.fatal
         return self.report

@@ -12,7 +12,7 @@ Every event has `event` and `at` (UTC); those of a product its `id` and `name`. 
     released   the run ends, or the source is out of reach; the row is queued, its bytes are kept
     waiting    reason; the source is out of reach, or asks to wait
     resumed    seconds that this lasted
-    summary    done, failed, skipped, bytes, seconds, error (null, or what ended the run); the last one
+    summary    done, failed, skipped, bytes, seconds, error (null, "stopped", or what ended the run); the last one
 """
 
 from __future__ import annotations
@@ -94,8 +94,11 @@ class DownloadEvents(DownloadWatch):
     def end(self, error: BaseException | None = None) -> None:
         """Write the summary."""
         self._ticker.stop()
-        said = None if error is None else str(error) or type(error).__name__
+        said = None if error is None else _ending(error)
         seconds = round(time.monotonic() - self._began, 1)
+        with self.lock:  # threads that did not stop in time tell no more of theirs
+            self._sums["bytes"] += sum(transfer.fetched for transfer in self._running.values())
+            self._running.clear()
         self._emit("summary", None, **self._sums, seconds=seconds, error=said)
 
     def _emit(self, event: str, item: Item | None, **fields: Any) -> None:
@@ -110,6 +113,12 @@ class DownloadEvents(DownloadWatch):
             except (OSError, ValueError):
                 self.is_broken = True
                 self.stop.set()
+
+
+def _ending(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped"
+    return str(error) or type(error).__name__
 
 
 def _details(event: str, outcome: Outcome) -> dict[str, Any]:

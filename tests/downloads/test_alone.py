@@ -115,6 +115,7 @@ def test_a_signal_ends_four_transfers_within_seconds_and_every_row_is_released(
         130,
         "satcat: stopped; run the same command again to go on",
     )
+    assert hung or "\n0 files in products, checked; " in f"\n{err}"
     assert sql("SELECT DISTINCT status, worker FROM downloads") == [("queued", None)]
     # one that is still connected keeps its slot; it is free once the process is seen to be dead
     assert sql("SELECT count(worker) FROM account_slots") == [(4 * hung,)]
@@ -222,6 +223,19 @@ def test_events_tell_all_of_a_run(
     assert summary["error"] is None
 
 
+def test_events_of_a_run_that_a_signal_ends_close_with_its_sums(
+    publish: Publish, start: Callable[..., Worker], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.settings.rate = 100_000
+    publish(2, size_bytes=3_000_000)
+    worker = start("download", "--json")
+    wait_until(lambda: has_bytes(tmp_path, 2))
+    code, out, _ = worker.end(signal.SIGINT)
+    summary = json.loads(out.splitlines()[-1])
+    assert (code, summary["event"], summary["done"]) == (130, "summary", 0)
+    assert summary["error"] == "stopped" and summary["bytes"] > 0
+
+
 def test_a_row_that_somebody_cancels_or_deletes_is_let_go_and_its_bytes_with_it(
     publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox,
     tmp_path: Path,
@@ -277,7 +291,7 @@ def test_one_message_when_an_outage_begins_and_one_when_it_ends(
     code, _, err = worker.end(signal.SIGTERM)
     lines = [line for line in err.splitlines() if line and not line.startswith("done:")]
     assert code == 130
-    assert [line.split()[0] for line in lines] == ["waiting:", "going", "satcat:"], err
+    assert [line.split()[0] for line in lines] == ["waiting:", "going", "5", "satcat:"], err
     assert sql("SELECT max(attempts) FROM downloads") == [(0,)]
 
 
@@ -400,13 +414,18 @@ def test_a_session_that_is_over_asks_for_a_new_code(
     sandbox.settings.require_totp = True
     sandbox.settings.token_seconds, sandbox.settings.refresh_seconds = 1, 2
     sandbox.settings.rate = 100_000
-    publish(12, size_bytes=150_000)
-    code, _, err = start("download", CDSE_TOTP=TOTP).end()
-    assert code == 5
+    gone, *_ = publish(13, size_bytes=150_000)
+    sandbox.catalogue.delete(gone)
+    sql("UPDATE downloads SET priority = 1 WHERE product_id = ?", gone)
+    code, out, err = start("download", CDSE_TOTP=TOTP).end()
+    assert (code, out) == (5, f"{gone}\n")
     assert "needs a new code" in err.splitlines()[-1] and "set CDSE_TOTP" in err
+    done = sql("SELECT count(*) FROM downloads WHERE status = 'done'")[0][0]
+    summary = err.splitlines()[-2]
+    assert summary.startswith(f"{done} files in products, checked; ") and "; 1 failed" in summary
     assert sandbox.accounts.logins == 1
     statuses = dict(sql("SELECT status, count(*) FROM downloads GROUP BY status"))
-    assert set(statuses) == {"done", "queued"}
+    assert set(statuses) == {"done", "gone", "queued"}
 
 
 def test_offline_products_are_parked_and_fetched_when_the_mirror_hears_that_they_are_back(

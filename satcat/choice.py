@@ -44,7 +44,7 @@ class Choice(TypedDict, total=False):
         latest: of each scene only the newest version: the highest baseline (99.99, of test products, is the lowest),
             then the newest publication. What a scene is, `scenes` says by the names of its products; of other names, it
             is what one platform sensed at one second of one tile (without tiles: until one second, on one orbit) at one
-            level and type.
+            level and type. A Sentinel-2 tile that two datastrips share has two products of one baseline: the newer stays.
         best: one product for each group of `per`: the one with the lowest value in this column, `-column` for the
             highest; unknown values are the worst; then the newest sensing.
         per: the groups: columns, or `year`, `month` and `day` of the sensing start; `tile,month` is as good.

@@ -76,7 +76,8 @@ def _share(_context: click.Context, _option: click.Parameter, stated: str | None
 _SELECTION: tuple[Callable[[Any], Any], ...] = (
     click.option("--covers", metavar="SHARE", callback=_share,
                  help="Covering this share of --bbox or --geometry, as 0.8 or 80%."),
-    click.option("--latest", is_flag=True, help="Of each scene only the newest version."),
+    click.option("--latest", is_flag=True,
+                 help="Of each scene only the newest version; also of a Sentinel-2 tile that two datastrips share."),
     click.option("--best", metavar="COLUMN",
                  help="One product a group: the one with the lowest value, as of cloud."),
     click.option("--per", metavar="A,B,…",

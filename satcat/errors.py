@@ -10,6 +10,7 @@
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
         SourceUnavailableError*, NoTokenError, RateLimitedError*, MalformedResponseError*, StaleResponseError*
+        LoginBarredError            4  the session ended early, and a login for that was made lately
         TokenRefusedError           5  the source refused a token that was made just now
         RequestRejectedError        1  the source understood, and refused
         ListingTooDenseError        6  more products in one instant than the source can list
@@ -176,6 +177,21 @@ class NoTokenError(SourceUnavailableError):
 
     def __str__(self) -> str:
         return f"no token from {self.where}: {self.why}"
+
+
+class LoginBarredError(NoTokenError):
+    """Sessions end before their time; this process logged in for that lately, and does so again in `minutes`."""
+
+    def __init__(self, where: str, minutes: int) -> None:
+        super().__init__(where, "it ends sessions before their time")
+        self.args = (where, minutes)
+        self.minutes = minutes
+
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()}; the next login is made in {self.minutes} min: try again by running the "
+            "same command, which may log in at once"
+        )
 
 
 class TokenRefusedError(NoTokenError):

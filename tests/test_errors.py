@@ -27,6 +27,7 @@ EXAMPLES = {
     "instant": "2024-06-01T00:00:00.000000Z",
     "library": "pyarrow",
     "limit": 100,
+    "minutes": 40,
     "missing": 5000,
     "name": "S2A.zip",
     "path": "products/S2A.zip",

@@ -20,6 +20,7 @@ from satcat.api.credentials import Credentials, credentials_from_environment
 from satcat.api.http import HttpClient, host_of
 from satcat.errors import (
     CredentialsError,
+    LoginBarredError,
     MalformedResponseError,
     NoTokenError,
     RequestRejectedError,
@@ -124,7 +125,7 @@ class TokenProvider:
         """New tokens by the refresh token; None if the session is over.
 
         Raises:
-            NoTokenError: sessions end before their time, and a login was made for that lately.
+            LoginBarredError: sessions end before their time, and a login was made for that lately.
         """
         old = self._tokens
         if old is None or old.refresh is None or self._clock() >= old.refresh_until:
@@ -144,9 +145,7 @@ class TokenProvider:
         """Keep a service that ends each session at once from being given a new login for every product."""
         now = self._clock()
         if now < self._next_login:
-            minutes = math.ceil((self._next_login - now) / 60)
-            why = f"it ends sessions before their time; the next login is made in {minutes} min"
-            raise NoTokenError(host_of(self._url), why)
+            raise LoginBarredError(host_of(self._url), math.ceil((self._next_login - now) / 60))
         self._next_login = now + _BETWEEN_LOGINS
 
     def _logged_in(self) -> _Tokens:

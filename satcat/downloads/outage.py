@@ -21,7 +21,7 @@ class Outage:
 
     Args:
         patience: seconds without a byte after which `trouble` says that it is enough; None: never.
-        on_begin: told once, with the reason, when an outage begins.
+        on_begin: told the reason when an outage begins; once more when it is another one, of each kind once.
         on_end: told once how many seconds it lasted.
     """
 
@@ -38,7 +38,7 @@ class Outage:
         self._since: float | None = None  # the first failure after the last byte
         self._last = 0.0
         self._failures = 0
-        self._announced = False
+        self._told: set[type[Exception]] = set()  # kinds of reasons; none before it is announced
         self._pause = _FIRST_PAUSE
         self._next_try = 0.0
 
@@ -46,17 +46,16 @@ class Outage:
         """Note a failure to reach the source; True if patience is at its end."""
         now = self._clock()
         with self._lock:
-            if self._since is None or (not self._announced and now - self._last > _FORGOTTEN):
+            if self._since is None or (not self._told and now - self._last > _FORGOTTEN):
                 self._since, self._failures = now, 0
             since, self._last = self._since, now
             crowded = isinstance(error, RateLimitedError) and not error.down
             self._failures += 0 if crowded else _FAILURES if isinstance(error, NoTokenError) else 1
             if isinstance(error, RateLimitedError) and error.down and error.retry_after:
                 self._next_try = max(self._next_try, now + error.retry_after)
-            is_new = not self._announced and (
-                self._failures >= _FAILURES or now - since >= _CROWDED
-            )
-            self._announced = self._announced or is_new
+            lasts = bool(self._told) or self._failures >= _FAILURES or now - since >= _CROWDED
+            is_new = lasts and type(error) not in self._told
+            self._told |= {type(error)} if lasts else set()
             over = self._patience is not None and now - since >= self._patience
         if is_new:
             self._on_begin(str(error).partition(": try again")[0])
@@ -67,8 +66,8 @@ class Outage:
         if self._since is None:  # looked at for every piece, so without the lock
             return
         with self._lock:
-            since, announced = self._since, self._announced
-            self._since, self._announced, self._failures = None, False, 0
+            since, announced = self._since, bool(self._told)
+            self._since, self._told, self._failures = None, set(), 0
             self._pause, self._next_try = _FIRST_PAUSE, 0.0
         if announced:
             self._on_end(self._clock() - since)
@@ -79,7 +78,7 @@ class Outage:
         with self._lock:
             if now < self._next_try:
                 return False
-            if self._announced:
+            if self._told:
                 self._next_try = now + self._pause
                 self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             return True

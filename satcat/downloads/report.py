@@ -71,7 +71,7 @@ class DownloadProgress(Protocol):
         """Its turn is over."""
 
     def waiting(self, reason: str) -> None:
-        """From now on the run waits for the source; told once, whatever is tried meanwhile."""
+        """From now on the run waits for the source; told once more only for another reason."""
 
     def resumed(self, seconds: float) -> None:
         """The source gives bytes again, after so long."""

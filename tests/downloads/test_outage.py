@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from satcat.downloads.outage import Outage
-from satcat.errors import NoTokenError, RateLimitedError, SourceUnavailableError
+from satcat.errors import LoginBarredError, NoTokenError, RateLimitedError, SourceUnavailableError
 
 DOWN = SourceUnavailableError("h", "connection refused")
 CROWDED = RateLimitedError("h")
@@ -36,6 +36,19 @@ def test_people_hear_once_that_it_begins_and_once_for_how_long_it_was() -> None:
     sky.outage.passed()
     sky.outage.passed()
     assert sky.told[1:] == [1500.0]
+
+
+def test_another_reason_is_told_once_more() -> None:
+    sky = Sky()
+    for error in (DOWN, LoginBarredError("h", 40), LoginBarredError("h", 39), DOWN):
+        sky.troubles(error, every=60, times=5)
+    assert sky.told == [
+        "cannot reach h (connection refused)",
+        "no token from h: it ends sessions before their time; the next login is made in 40 min",
+    ]
+    sky.outage.passed()
+    sky.troubles(DOWN, every=1, times=5)
+    assert len(sky.told) == 4
 
 
 def test_a_few_failures_with_bytes_between_are_none() -> None:

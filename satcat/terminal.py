@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
+import shutil
 import unicodedata
 
 _WIDE = ("W", "F")
+_SHORTEST = 12  # cells that a name has at least
+#: When a Sentinel-2 product was made, which comes after its tile.
+_MADE = re.compile(r"(?<=_T\w{5})_\d{8}T\d{6}(\.SAFE)?$")
 
 
 def printable(text: str) -> str:
@@ -34,6 +39,18 @@ def padded(text: str, cells: int, *, to_right: bool = False) -> str:
     """The text with spaces after it, or before it, so that it takes so many cells."""
     space = " " * (cells - width(text))
     return space + text if to_right else text + space
+
+
+def fitted(name: str, *, beside: int) -> str:
+    """A product's name as long as the terminal has room for `beside` so many cells; its least telling parts go first."""
+    room = max(_SHORTEST, shutil.get_terminal_size().columns - beside)
+    name = printable(name)
+    if len(name) > room:
+        name = _MADE.sub("", name)
+    if len(name) <= room:
+        return name.ljust(room)
+    head = (room - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (room - 1 - head) :]}"
 
 
 def _cells(character: str) -> int:

@@ -12,8 +12,9 @@ import pytest
 from satcat import progress
 from satcat.downloads.queue import Held
 from satcat.downloads.report import Item, Outcome
-from satcat.progress.downloads import DownloadLines, fitted
+from satcat.progress.downloads import DownloadLines
 from satcat.progress.events import DownloadEvents
+from satcat.terminal import fitted
 
 FILE = Held("/x/S2A.zip", 1000, "blake3", "0" * 64, "checksum")
 DONE, FAILED = Outcome("done", file=FILE), Outcome("failed", "no luck")
@@ -187,7 +188,7 @@ def test_a_log_says_now_and_then_how_far_all_is(capsys: pytest.CaptureFixture[st
 def test_names_are_fitted_to_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     name = "S2B_MSIL2A_20240604T110619_N0510_R137_T30TWM_20240604T125003.SAFE"
-    shown = fitted(name)
+    shown = fitted(name, beside=46)
     assert len(shown) == max(12, columns - 46)
     assert shown.rstrip() == name or (shown.startswith("S2B") and "T30TWM"[-4:] in shown)
 

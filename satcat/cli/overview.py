@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from satcat import times, wording
-from satcat.terminal import printable
+from satcat.terminal import fitted, printable, width
 
 if TYPE_CHECKING:
     from satcat.downloads.overview import Later, Overview, Running
@@ -28,15 +28,15 @@ def as_json(seen: Overview) -> str:
     return json.dumps(asdict(seen), indent=2, default=plain, ensure_ascii=False)
 
 
-def lines(seen: Overview) -> Iterator[str]:
-    """What a terminal shows; empty if nothing is marked."""
+def lines(seen: Overview, *, to_terminal: bool) -> Iterator[str]:
+    """What people read; empty if nothing is marked. On a terminal names are cut to its width."""
     held = {status: tally for status, tally in seen.statuses.items() if tally.rows}
     if not held:
         return
-    width = max(map(len, held))
+    widest = max(map(len, held))
     for status, tally in held.items():
-        yield f"{status:<{width}}  {tally.rows:>9,}  {_bytes(tally.bytes, tally.unknown)}{_when(seen, status)}"
-    yield from _running(seen)
+        yield f"{status:<{widest}}  {tally.rows:>9,}  {_bytes(tally.bytes, tally.unknown)}{_when(seen, status)}"
+    yield from _running(seen, to_terminal)
     if seen.reasons:
         yield ""
         yield "why"
@@ -72,7 +72,7 @@ def _until(seen: Overview, later: Later) -> str:
     return f"{wording.moment(later.first_at)} UTC (in {wording.duration(seconds)})"
 
 
-def _running(seen: Overview) -> Iterator[str]:
+def _running(seen: Overview, to_terminal: bool) -> Iterator[str]:
     yield ""
     if not seen.running:
         yield "no worker runs; `satcat download` starts one"
@@ -83,7 +83,9 @@ def _running(seen: Overview) -> Iterator[str]:
         for one in files:
             shown += 1
             if shown <= _MOST_RUNNING:
-                yield printable(f"  {_file(seen, one)}  {one.name}")
+                figures = f"  {_file(seen, one)}  "
+                name = fitted(one.name, beside=width(figures)).rstrip()
+                yield figures + (name if to_terminal else printable(one.name))
     if shown > _MOST_RUNNING:
         yield f"  and {shown - _MOST_RUNNING:,} more"
 

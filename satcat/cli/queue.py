@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ def _overview(settings: Settings, form: str) -> None:
     if form == "json":
         click.echo(overview.as_json(seen))
         return
-    lines = list(overview.lines(seen))
+    lines = list(overview.lines(seen, to_terminal=sys.stdout.isatty()))
     for line in lines:
         click.echo(line)
     if not lines:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tqdm import tqdm
 
 from satcat.progress.screen import LINE_EVERY, bytes_bar, line, set_total, write
-from satcat.terminal import printable
+from satcat.terminal import fitted
 from satcat.wording import count, duration, size
 
 if TYPE_CHECKING:
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 #: Outcomes of a download that leave the person without the file.
 FAILED = ("failed", "bad_at_source", "offline", "gone")
 _NUMBERS = 46  # columns that a bar needs beside the name
-_SHORTEST = 12
-#: When a Sentinel-2 product was made, which comes after its tile.
-_MADE = re.compile(r"(?<=_T\w{5})_\d{8}T\d{6}(\.SAFE)?$")
 
 
 class DownloadWatch:
@@ -191,7 +186,7 @@ class DownloadBars(DownloadWatch):
             taken = {abs(bar.pos) for bar in self._bars.values()}
             position = next(n for n in range(1, len(taken) + 2) if n not in taken)
             self._bars[item.product_id] = bytes_bar(
-                fitted(item.name), item.size_bytes, position=position
+                _label(item.name), item.size_bytes, position=position
             )
             self._running[item.product_id] = Transfer(item)
 
@@ -204,7 +199,7 @@ class DownloadBars(DownloadWatch):
             came, more = fetched > transfer.fetched, done - transfer.done
             transfer.advance(done, total, fetched)
             set_total(bar, total if total is not None else item.size_bytes)
-            bar.set_description_str(fitted(item.name), refresh=False)
+            bar.set_description_str(_label(item.name), refresh=False)
             for one in (self._all, bar):
                 _move(one, more, counts=came)
 
@@ -269,16 +264,8 @@ def worded(item: Item, outcome: Outcome, transfer: Transfer) -> str:
     return said + (f"; again in {duration(outcome.wait)}" if outcome.wait else "")
 
 
-def fitted(name: str) -> str:
-    """A name as long as there is room beside its bar; where there is little, its least telling parts are left out."""
-    room = max(_SHORTEST, shutil.get_terminal_size().columns - _NUMBERS)
-    name = printable(name)
-    if len(name) > room:
-        name = _MADE.sub("", name)
-    if len(name) <= room:
-        return name.ljust(room)
-    head = (room - 1) // 2
-    return f"{name[:head]}…{name[len(name) - (room - 1 - head) :]}"
+def _label(name: str) -> str:
+    return fitted(name, beside=_NUMBERS)
 
 
 def _move(bar: tqdm[Any], by: int, *, counts: bool) -> None:

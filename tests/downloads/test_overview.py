@@ -210,3 +210,20 @@ def test_an_overview_is_plain_data(database: Database, hold: Hold) -> None:
     seen: dict[str, Any] = json.loads(as_json(look(database)))
     assert seen["statuses"]["queued"] == {"rows": 2, "bytes": 5, "unknown": 1}
     assert seen["at"].endswith("Z") and seen["running"] == []
+
+
+@pytest.mark.parametrize("to_terminal", [True, False])
+def test_names_of_what_runs_are_cut_to_a_terminal_alone(
+    database: Database, add_products: Callable[..., None], monkeypatch: pytest.MonkeyPatch,
+    to_terminal: bool,
+) -> None:  # fmt: skip
+    from satcat.cli.overview import lines
+
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "S2B_MSIL2A_20240604T110619_N0510_R137_T30TWM_20240604T125003.SAFE"
+    add_products({"id": "a", "name": name, "size_bytes": 1_234_567_890})
+    with database.write() as connection:
+        marks.mark(connection, ["a"])
+        assert queue.claim(connection, worker_name(0), "cdse") is not None
+    (shown,) = (line for line in lines(look(database), to_terminal=to_terminal) if "S2B_" in line)
+    assert len(shown) <= 80 if to_terminal else shown.endswith(name)

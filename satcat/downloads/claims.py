@@ -59,7 +59,7 @@ class Claims:
             if claimed is None:
                 slots.release(connection, slot)
                 return None
-        job = Job(claimed, slot)
+        job = Job(claimed, slot, bytes_done=claimed.bytes_done)
         with self._lock:
             if not self._closed:
                 self._jobs.add(job)
@@ -96,7 +96,8 @@ class Claims:
             try:
                 queue.settle(
                     connection, job.claimed, verdict,
-                    error=error, path=job.path, bytes_fetched=job.bytes_fetched,
+                    error=error, path=job.path,
+                    bytes_done=job.bytes_done, bytes_fetched=job.bytes_fetched,
                 )  # fmt: skip
             except LostClaimError:
                 ours = False

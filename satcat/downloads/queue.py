@@ -50,6 +50,7 @@ class Claimed:
     checksum: str | None
     verification: str
     verified_at: datetime | None
+    bytes_done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +185,14 @@ def settle(
     *,
     error: str | None = None,
     path: str | None = None,
+    bytes_done: int | None = None,
     bytes_fetched: int = 0,
 ) -> None:
     """Give the row back with what was decided.
 
     Args:
         path: where a file of the product is all the same, None if there is none.
+        bytes_done: that are here; None leaves what the row says.
 
     Raises:
         LostClaimError: the row is no longer this worker's.
@@ -205,6 +208,8 @@ def settle(
     }  # fmt: skip
     if error is not None:
         values["error"] = error
+    if bytes_done is not None:
+        values["bytes_done"] = bytes_done
     _must_write(connection, claimed, values)
     outcome = "retry" if waits and verdict.counts else "released" if waits else verdict.status
     _end_attempts(connection, claimed.product_id, now, claimed.claim, outcome, bytes_fetched, error)

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from satcat import cli, times
-from satcat.cli.frame import EXIT_CODES, Command
+from satcat.cli.frame import Command, Group
 from satcat.database import Database
 from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox
@@ -158,3 +158,13 @@ def test_the_readmes_sql_marks_products(
 def test_the_readmes_reports_are_those_of_the_schema_page_which_are_run() -> None:
     _, reports = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     assert reports == "\n".join(f"-- {each.question}\n{each.sql};\n" for each in EXAMPLES[:5])
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_group_that_does_something_alone_ends_its_help_as_commands_do(name: str) -> None:
+    ctx = click.Context(cli.satcat)
+    command = cli.satcat.get_command(ctx, name)
+    if isinstance(command, Group) and command.invoke_without_command:
+        assert command.example is not None and f"satcat {name}\n" in f"{command.example}\n"
+        said = command.get_help(click.Context(command))
+        assert "Exit codes:\n" in said and "Example:\n" in said

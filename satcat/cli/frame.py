@@ -121,15 +121,26 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the exit codes and the example."""
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), EXIT_CODES[code]) for code in self.exits])
-        with formatter.section("Example"):
-            for line in self.example.strip().splitlines():
-                formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
+        _write_end(formatter, self.exits, self.example)
 
 
 class Group(click.Group):
-    """Commands of two words; the help lists them in their order, with their whole first sentences."""
+    """Commands of two words; the help lists them in their order, with their whole first sentences.
+
+    One that does something alone has an example, and exit codes.
+    """
+
+    def __init__(
+        self, *args: Any, example: str | None = None, exits: Iterable[int] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        self.exits = (0, 1, 2, *exits)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes and the example, if it has one."""
+        if self.example is not None:
+            _write_end(formatter, self.exits, self.example)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands' names, in the order of the help."""
@@ -139,6 +150,14 @@ class Group(click.Group):
         """List the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(n, c.get_short_help_str(200)) for n, c in self.commands.items()])
+
+
+def _write_end(formatter: click.HelpFormatter, exits: Iterable[int], example: str) -> None:
+    with formatter.section("Exit codes"):
+        formatter.write_dl([(str(code), EXIT_CODES[code]) for code in exits])
+    with formatter.section("Example"):
+        for line in example.strip().splitlines():
+            formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
 
 
 def group(

@@ -97,7 +97,16 @@ def retry_command(settings: Settings, *, ids: str | None) -> int:
     return tell_unclear(again)
 
 
-@group(commands=[list_command, retry_command], invoke_without_command=True)
+@group(
+    commands=[list_command, retry_command],
+    invoke_without_command=True,
+    exits=(3,),
+    example="""
+    satcat queue
+    satcat queue -f json
+    satcat queue list --failed
+    """,
+)
 @click.option(
     "-f", "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True,
     help="How to print the overview.",

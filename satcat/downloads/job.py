@@ -330,7 +330,7 @@ def _what_is_known(connection: Connection, product_id: str) -> str:
         sa.select(deleted_products).where(deleted_products.c.id == product_id)
     ).first()
     if tombstone is None:
-        return f"{product_id} is no product of this catalogue"
+        return f"{product_id}: no product of this catalogue"
     when = tombstone.deletion_date or tombstone.noticed_at
     how = (
         "deleted by the source" if tombstone.kind == "deleted" else "no longer at the source, seen"

@@ -210,7 +210,7 @@ def test_events_tell_all_of_a_run(
     assert {i: e["event"] for i, e in told.items()} == {
         good: "finished", gone: "failed", unknown: "failed", offline: "parked",
     }  # fmt: skip
-    assert told[unknown]["error"] == "no-product is no product of this catalogue"
+    assert told[unknown]["error"] == "no-product: no product of this catalogue"
     assert told[offline]["again_in_seconds"] == 7200
     assert Path(told[good]["path"]).stat().st_size == told[good]["size_bytes"]
     summary = events[-1]

@@ -382,7 +382,7 @@ def test_a_product_that_is_gone_is_said_to_be(
         connection.execute(sa.delete(products).where(products.c.id == unknown))
     assert run().failed == 2
     assert (row(deleted).status, row(unknown).status) == ("gone", "gone")
-    assert row(unknown).error == f"{unknown} is no product of this catalogue"
+    assert row(unknown).error == f"{unknown}: no product of this catalogue"
 
 
 def test_a_missing_body_of_a_listed_product_is_tried_later(

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from satcat import cli, times
-from satcat.cli.frame import Command, Group
+from satcat.cli.frame import EXIT_CODES, Command, Group
 from satcat.database import Database
 from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from satcat.errors import FilterError
+from satcat.terminal import short
 
 #: What a part of a pattern stands for: any text (None), or one character that this matches.
 _Step: TypeAlias = "re.Pattern[str] | None"
@@ -36,7 +37,7 @@ def check(patterns: str | Iterable[str] | None) -> str | None:
     """What a caller gave, as it is stored; None stays None.
 
     Raises:
-        FilterError: there is no pattern in it, or far too much.
+        FilterError: there is no pattern in it, or far too much, or a set of characters that does not end.
     """
     if patterns is None:
         return None
@@ -47,6 +48,12 @@ def check(patterns: str | Iterable[str] | None) -> str | None:
         )
     if len(text) > _LONGEST or not text.replace("\n", "").isprintable():
         raise FilterError(f"--include: {text[:40]!r}… is no usable pattern")
+    for pattern in parse(text):
+        if "[" in _pieces(pattern):
+            raise FilterError(
+                f"--include: {short(pattern)}: a [ is not closed; a set of characters is as in '*_B0[48]_10m.jp2', "
+                "and [[] is the bracket itself"
+            )
     return text
 
 

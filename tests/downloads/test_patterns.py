@@ -92,3 +92,14 @@ def test_patterns_are_stored_one_a_line_and_each_once() -> None:
 def test_what_is_no_pattern_is_refused(given: str | list[str]) -> None:
     with pytest.raises(FilterError, match="--include"):
         patterns.check(given)
+
+
+@pytest.mark.parametrize("given", ["*_B0[48_10m.jp2", "*[", "a[]", "[!]x", "[ab][c"])
+def test_a_bracket_that_is_not_closed_is_refused_with_a_hint(given: str) -> None:
+    with pytest.raises(FilterError, match=r"a \[ is not closed.*\[\[\] is the bracket itself"):
+        patterns.check(["*.xml", given])
+
+
+@pytest.mark.parametrize("given", ["*_B0[48]_10m.jp2", "[[]x", "[]]", "[!]]", "a]b"])
+def test_sets_and_lone_closing_brackets_are_taken(given: str) -> None:
+    assert patterns.check(given) == given

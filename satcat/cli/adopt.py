@@ -60,7 +60,7 @@ def command(
     duplicate   right, and another file of the product is recorded
     partial     files, or the end, are missing
     corrupt     altered, or something else altogether
-    unverified  nothing tells whether it is whole: no manifest
+    unverified  nothing tells whether it is whole: no manifest, or --quick
     ambiguous   several products have this name, and nothing tells which it is
     unreadable  for the reason given
     deleted     no longer at the source; not recorded

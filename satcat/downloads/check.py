@@ -24,7 +24,7 @@ from satcat.api.hashing import hash_file, increments
 from satcat.columns import utc_now
 from satcat.database import Database
 from satcat.downloads.examine import Examiner, State, Verdict
-from satcat.downloads.recording import requeued
+from satcat.downloads.recording import NOT_THERE, requeued
 from satcat.errors import FilterError, TransferStoppedError
 from satcat.models import downloads, products
 from satcat.select import image
@@ -153,7 +153,7 @@ def _look(database: Database, row: Row[Any], examiner: Examiner) -> CheckedFile:
             why = f"{row.checksum_algorithm} is {actual}, not {row.checksum}"
             return found(FileState.ALTERED, why)
     except FileNotFoundError:
-        return found(FileState.MISSING, "the file is not there")
+        return found(FileState.MISSING, NOT_THERE)
     except OSError as error:
         return found(FileState.ALTERED, f"it cannot be read ({error.strerror})")
     with database.read() as connection:

@@ -89,6 +89,11 @@ class Judge:
                 match, replace(right[0][0], state=State.AMBIGUOUS, detail=_ids(candidates))
             )
         verdict, candidate = (told or right)[0]
+        doubt = None if verdict.is_thorough else recording.doubt(candidate.row, path)
+        if doubt is not None:
+            hint = "" if self.examiner.hashing else "; without --quick it is hashed"
+            detail = f"its size is right, but it is not recorded as right: {doubt}{hint}"
+            return Judged(match, replace(verdict, state=State.UNVERIFIED, detail=detail), candidate)
         return Judged(
             match, verdict, candidate, Holding(candidate.product.id, path, verdict, looked_at)
         )

@@ -22,6 +22,8 @@ from satcat.models import downloads
 
 #: File systems keep times as coarse as this, and clocks of file servers differ.
 _MARGIN = timedelta(seconds=2)
+#: Why a row is queued again whose file has gone.
+NOT_THERE = "the file is not there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,14 @@ def is_elsewhere(row: Row[Any], path: Path) -> bool:
     if "://" in row.path:
         return True
     return not _is_same(row.path, path) and _is_as_it_was(row)
+
+
+def doubt(row: Row[Any] | None, path: Path) -> str | None:
+    """Why a row holds just this for not right, as `verify --files` found; its size alone does not clear that up."""
+    if row is None or row.status == "done" or not _is_same(row.path, path):
+        return None
+    error: str | None = row.error
+    return None if error == NOT_THERE else error
 
 
 def is_unchanged(row: Row[Any], path: Path, checksum: str | None) -> bool:

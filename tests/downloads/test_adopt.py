@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from satcat import times
 from satcat.downloads import adopt, finding, recording
 from satcat.downloads.adopt import AdoptOptions, AdoptReport
+from satcat.downloads.check import verify_files
 from satcat.downloads.examine import State
 from satcat.models import deleted_products, downloads, products
 from satcat.sandbox import Sandbox, packages
@@ -374,6 +375,34 @@ def test_a_dry_run_records_nothing_and_a_quick_one_says_what_it_knows(archive: A
     flip(archive.folder / packages.delivered_name(record))
     archive.adopt(quick=True)
     assert archive.row(record).verification == "size_only"
+
+
+def test_a_quick_look_clears_nothing_that_verify_found_altered(archive: Archive) -> None:
+    record = archive.product()
+    path = archive.put(record)
+    archive.adopt()
+    flip(path)
+    verify_files(archive.database, requeue=True)
+    found = archive.one(quick=True)
+    assert found.state is State.UNVERIFIED
+    assert "blake3 is" in found.detail and "without --quick" in found.detail
+    assert (archive.row(record).status, archive.row(record).path) == ("queued", str(path))
+    assert archive.one().state is State.CORRUPT
+    flip(path)  # back again
+    assert archive.one(quick=True).state is State.UNVERIFIED
+    assert archive.one().state is State.RIGHT and archive.row(record).status == "done"
+
+
+def test_a_quick_look_takes_back_a_file_that_was_away(archive: Archive) -> None:
+    record = archive.product()
+    path = archive.put(record)
+    archive.adopt()
+    path.rename(path.with_suffix(".away"))
+    verify_files(archive.database, requeue=True)
+    assert archive.row(record).status == "queued"
+    path.with_suffix(".away").rename(path)
+    assert archive.one(quick=True).state is State.RIGHT
+    assert archive.row(record).status == "done"
 
 
 def test_rows_in_every_state_are_taken_over_but_for_those_that_a_worker_has(

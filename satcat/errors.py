@@ -202,7 +202,7 @@ class TokenRefusedError(NoTokenError):
     def __str__(self) -> str:
         return (
             f"{self.where} refuses a fresh access token ({self.why}): try again later; "
-            "if it lasts, see whether the account may download"
+            "if it lasts, see whether the account may download, and that CDSE_DOWNLOAD_URL, if set, is right"
         )
 
 

@@ -132,7 +132,10 @@ def _refuse(response: requests.Response, name: str, token: str) -> None:
         raise error or MalformedResponseError(where, f"status {status}")
     if status == HTTPStatus.UNAUTHORIZED:
         if _WRONG_AUDIENCE in error.detail:
-            raise CredentialsError(f"{where} refused the access token ({error.detail})")
+            raise CredentialsError(
+                f"{where} refused the access token ({error.detail}): it was made for another service; CDSE_DOWNLOAD_URL "
+                "and CDSE_TOKEN_URL must belong together, so correct them, or unset both"
+            )
         raise TokenRefusedError(where, error.detail)
     raise refusal(error, name)
 

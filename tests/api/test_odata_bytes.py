@@ -136,9 +136,14 @@ def test_wrong_credentials_are_said(sandbox: Sandbox, image: SatelliteImage) -> 
 class Echo(BaseHTTPRequestHandler):
     """A host that refuses, and quotes what it was sent."""
 
+    status = 403
+
+    def body(self) -> bytes:
+        return f'{{"message": "bad token: {self.headers["Authorization"]}"}}'.encode()
+
     def do_GET(self) -> None:
-        body = f'{{"message": "bad token: {self.headers["Authorization"]}"}}'.encode()
-        self.send_response(403)
+        body = self.body()
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -159,6 +164,32 @@ def test_a_token_that_a_refusal_quotes_stays_out_of_the_error(
         with pytest.raises(RequestRejectedError) as caught:
             content(api, image)
     assert caught.value.detail == "bad token: Bearer ***"
+
+
+class OfAnotherAudience(Echo):
+    """A host that takes the tokens of another service."""
+
+    status = 401
+
+    def body(self) -> bytes:
+        return b'{"code": "DAT-ZIP-609", "message": "token audience not allowed"}'
+
+
+def test_a_token_of_another_service_says_which_addresses_to_correct(
+    sandbox: Sandbox, image: SatelliteImage
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), OfAnotherAudience) as host:
+        serve = threading.Thread(target=host.serve_forever, args=(0.02,), daemon=True)
+        serve.start()
+        api = ODataAPI(
+            "sandbox", "sandbox", catalogue_url=sandbox.catalogue_url, token_url=sandbox.token_url,
+            download_url=f"http://127.0.0.1:{host.server_port}",
+        )  # fmt: skip
+        with pytest.raises(CredentialsError, match="CDSE_DOWNLOAD_URL and CDSE_TOKEN_URL") as said:
+            content(api, image)
+        host.shutdown()
+        serve.join()
+    assert f"127.0.0.1:{host.server_port} refused the access token (DAT-ZIP-609" in str(said.value)
 
 
 def test_a_fifth_connection_is_told_to_wait(sandbox: Sandbox, image: SatelliteImage) -> None:

@@ -22,7 +22,7 @@ from satcat.sandbox import Sandbox, Settings
 PRODUCTS = 2000
 #: Big and slow enough for progress bars to be seen: bytes from and up to, bytes a second of one connection.
 _PACKAGE_BYTES = (300_000, 1_500_000)
-_RATE = 1_000_000
+RATE = 1_000_000
 _MARKER = ".satcat-demo"  # tells the demo's own folder from any other
 _MINE = ("SATCAT_", "CDSE_", "USGS_")
 
@@ -74,11 +74,17 @@ def steps() -> Iterator[Step]:
     yield Step("Does the mirror hold exactly what the source lists?", "satcat verify")
 
 
-def sandbox(products: int = PRODUCTS, port: int = 0) -> Sandbox:
-    """The pretend source of the demo; with the same number of products always the same."""
-    return Sandbox(
-        products=products, port=port, package_bytes=_PACKAGE_BYTES, settings=Settings(rate=_RATE)
-    )
+def sandbox(
+    products: int = PRODUCTS, port: int = 0, *, size: int | None = None, rate: float = RATE
+) -> Sandbox:
+    """The pretend source of the demo; with the same number of products always the same.
+
+    Args:
+        size: bytes of every product; None for different ones.
+        rate: bytes a second of each download.
+    """
+    sizes = _PACKAGE_BYTES if size is None else (size, size + 1)
+    return Sandbox(products=products, port=port, package_bytes=sizes, settings=Settings(rate=rate))
 
 
 def run(folder: Path, say: Callable[[str], None]) -> None:

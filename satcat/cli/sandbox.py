@@ -11,7 +11,12 @@ from satcat.cli.frame import command as satcat_command
 from satcat.errors import SatcatError
 
 
-@satcat_command(example="satcat sandbox --port 8765")
+@satcat_command(
+    example="""
+    satcat sandbox --port 8765
+    satcat sandbox --products 50 --size 20000000 --rate 500000
+    """
+)
 @click.option(
     "--port", metavar="N", type=click.IntRange(0, 65_535), default=0, help="0 takes any free one."
 )
@@ -23,8 +28,22 @@ from satcat.errors import SatcatError
     show_default=True,
     help="How many products it lists.",
 )
+@click.option(
+    "--size",
+    metavar="BYTES",
+    type=click.IntRange(6_000, 10**9),
+    help="Size of every product; each is hashed when it is first listed.  [default: 0.3 to 1.5 MB]",
+)
+@click.option(
+    "--rate",
+    metavar="BYTES/S",
+    type=click.IntRange(1),
+    default=1_000_000,
+    show_default=True,
+    help="How fast each download is.",
+)
 @click.pass_obj  # fmt: skip
-def command(settings: Settings, *, port: int, products: int) -> None:
+def command(settings: Settings, *, port: int, products: int, size: int | None, rate: int) -> None:
     """Run the pretend source, for trying things out.
 
     It is a small CDSE on this machine alone, with made-up Sentinel products round tile 30TWM of 2024: catalogue, tokens and
@@ -34,7 +53,7 @@ def command(settings: Settings, *, port: int, products: int) -> None:
     from satcat import demo
 
     try:
-        sandbox = demo.sandbox(products, port).start()
+        sandbox = demo.sandbox(products, port, size=size, rate=rate).start()
     except OSError as error:
         raise SatcatError(f"--port {port} cannot be used: {error.strerror}") from error
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -99,3 +101,26 @@ def test_it_replaces_its_own_folder_and_no_other(tmp_path: Path) -> None:
             demo._prepare(refused)
     assert (other / "thesis.tex").read_text() == "mine"
     assert (own / "kept").exists()
+
+
+def test_sizes_and_rate_of_the_pretend_source_can_be_chosen() -> None:
+    source = demo.sandbox(products=30, size=7_000, rate=500)
+    assert {product.size_bytes for product in source.catalogue.products.values()} == {7_000}
+    assert source.settings.rate == 500
+
+
+def test_the_command_hands_on_what_was_chosen(tmp_path: Path) -> None:
+    words = ("sandbox", "--products", "5", "--size", "7000", "--rate", "70000")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "satcat", *words], cwd=tmp_path, text=True, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        url = line.removeprefix("export CDSE_CATALOGUE_URL=")
+        with urlopen(f"{url}/Products?$top=5") as answer:
+            listed = json.load(answer)["value"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert [product["ContentLength"] for product in listed] == [7_000] * 5

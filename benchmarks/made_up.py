@@ -215,10 +215,12 @@ _BOXES = f"""
     SELECT pk, west, iif(west > east, 180, east), south, north, {_DAY}, {_DAY} FROM products WHERE west IS NOT NULL
     UNION ALL SELECT -pk, -180, east, south, north, {_DAY}, {_DAY} FROM products WHERE west > east
 """
-_MONTHS = """
+_BIT = "1 << (CAST(substr(sensing_start, 9, 2) AS INTEGER) - 1)"
+_MONTHS = f"""
     INSERT INTO tile_months
     SELECT tile_id, coalesce(product_type, ''), substr(sensing_start, 1, 7), collection,
-           count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END), coalesce(sum(size_bytes), 0)
+           count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END), coalesce(sum(size_bytes), 0),
+           sum(DISTINCT {_BIT}), coalesce(sum(DISTINCT CASE WHEN cloud_cover <= 20 THEN {_BIT} END), 0)
     FROM products WHERE tile_id IS NOT NULL GROUP BY 1, 2, 3, 4
 """
 

@@ -196,6 +196,8 @@ tile_months = Table(
     Column("products", Integer, nullable=False),
     Column("clear_products", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("clear_days", Integer, nullable=False),
     # the order in which reports put rows together and list them, so that none has to be sorted
     PrimaryKeyConstraint("tile_id", "collection", "product_type", "month"),
     sqlite_with_rowid=False,
@@ -214,6 +216,20 @@ Index(
             "size_bytes",
         )
     ),
+)
+
+tile_years = Table(
+    "tile_years",
+    metadata,
+    Column("tile_id", Text, nullable=False),
+    Column("product_type", Text, nullable=False),
+    Column("year", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("products", Integer, nullable=False),
+    Column("clear_products", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tile_id", "collection", "product_type", "year"),
+    sqlite_with_rowid=False,
 )
 
 scopes = Table(

@@ -140,6 +140,18 @@ PAGES = {
         products="how many",
         clear_products="of these, with at most 20 % cloud",
         size_bytes="their sizes together, as far as known",
+        days="on which days of the month: 1 for the first, 2 for the second, 4 for the third, and so on, together",
+        clear_days="on which days with at most 20 % cloud",
+    ),
+    "tile_years": _page(
+        "The sums of tile_months per year.",
+        tile_id="the tile",
+        product_type="the type; empty for unknown",
+        year="of the sensing start, 2024",
+        collection="the collection",
+        products="how many",
+        clear_products="of these, with at most 20 % cloud",
+        size_bytes="their sizes together, as far as known",
     ),
     "tile_coverage": _page(
         "View: what the mirror holds per tile and product type.",

@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ from satcat.models import products_rtree, tile_months
 ACROSS = {"west": 179.5, "south": -17.0, "east": -179.25, "north": -16.0}
 BOX = {"west": -3.1, "south": 42.3, "east": -1.7, "north": 43.3}
 
-GROUPED = """
-    SELECT tile_id, coalesce(product_type, ''), substr(sensing_start, 1, 7), collection, count(*),
-           total(cloud_cover <= 20), total(size_bytes)
-    FROM products WHERE tile_id IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
 KEPT = "SELECT * FROM tile_months ORDER BY 1, 2, 3, 4"
+KEPT_YEARS = "SELECT * FROM tile_years ORDER BY 1, 2, 3, 4"
+COUNTED = """
+    SELECT tile_id, coalesce(product_type, ''), sensing_start, collection, cloud_cover, size_bytes
+    FROM products WHERE tile_id IS NOT NULL"""
 
 
 def plainly(path: Path, *statements: str) -> None:
@@ -64,7 +65,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "product_type": st.sampled_from([None, "", "S2MSI1C", "S2MSI2A"]),
     "collection": st.sampled_from(["SENTINEL-2", "SENTINEL-1"]),
     "sensing_start": st.sampled_from(
-        [f"2024-0{month}-01T00:00:00.000000Z" for month in (5, 6)] + ["2024-05-31T23:59:59.999999Z"]
+        [f"2024-0{month}-01T00:00:00.000000Z" for month in (5, 6)]
+        + ["2024-05-31T23:59:59.999999Z", "2024-05-31T10:00:00.000000Z", "2025-01-01T00:00:00.000000Z"]
     ),
     "cloud_cover": st.sampled_from([None, 0.0, 20.0, 20.001, 100.0]),
     "size_bytes": st.sampled_from([None, 0, 7, 10**9]),
@@ -129,8 +131,31 @@ def test_counts_and_spatial_index_follow_whatever_is_done_to_products(plain, cha
         plain.execute("ROLLBACK")
 
 
+def summed_up(
+    connection: sqlite3.Connection,
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The rows of tile_months and of tile_years, counted in Python."""
+    months: dict[Any, list[int]] = defaultdict(lambda: [0] * 5)
+    years: dict[Any, list[int]] = defaultdict(lambda: [0] * 3)
+    for tile, kind, start, collection, cloud, size in connection.execute(COUNTED):
+        clear = cloud is not None and cloud <= 20
+        bit = 2 ** (int(start[8:10]) - 1)
+        month = months[tile, kind, start[:7], collection]
+        for counts in (month, years[tile, kind, start[:4], collection]):
+            counts[0] += 1
+            counts[1] += clear
+            counts[2] += size or 0
+        month[3] |= bit
+        month[4] |= bit * clear
+    return [(*key, *months[key]) for key in sorted(months)], [
+        (*key, *years[key]) for key in sorted(years)
+    ]
+
+
 def derived_is_right(connection: sqlite3.Connection) -> bool:
-    assert connection.execute(KEPT).fetchall() == connection.execute(GROUPED).fetchall()
+    months, years = summed_up(connection)
+    assert connection.execute(KEPT).fetchall() == months
+    assert connection.execute(KEPT_YEARS).fetchall() == years
     assert connection.execute("SELECT rtreecheck('products_rtree')").fetchone() == ("ok",)
     return connection.execute(integrity._NOT_INDEXED).fetchall() == []
 
@@ -239,7 +264,7 @@ DAMAGE = {
     "a sum is wrong": ("tile_months", unmade("UPDATE tile_months SET size_bytes = size_bytes + 1")),
     "a clear one is not counted": ("tile_months", unmade("UPDATE tile_months SET clear_products = 0")),
     "a month is missing": ("tile_months", unmade("DELETE FROM tile_months")),
-    "a month is too many": ("tile_months", unmade("INSERT INTO tile_months VALUES ('31TCJ', '', '2024-06', 'x', 1, 0, 0)")),
+    "a month is too many": ("tile_months", unmade("INSERT INTO tile_months VALUES ('31TCJ', '', '2024-06', 'x', 1, 0, 0, 1, 0)")),
     "a cloud cover is altered": ("altered", unmade("UPDATE products SET cloud_cover = 0 WHERE pk = 1")),
     "an attribute is altered": ("altered", unmade("UPDATE products SET attributes = '{\"a\": 1}' WHERE pk = 1")),
     "attributes are no JSON": ("altered", unmade("UPDATE products SET attributes = '{' WHERE pk = 1")),

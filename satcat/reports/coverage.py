@@ -98,7 +98,8 @@ def coverage(
 
     Args:
         by: `tile`, and of `product-type`, `orbit`, and `month` or `year`, those that split its rows.
-        columns: only these are wanted; the others may stay None. Counts of whole months need no look at the products.
+        columns: only these are wanted; the others may stay None. Counts, looks and gaps of whole months are read from
+            summaries, without a look at the products.
         clear: up to which cloud cover, in percent, a product is clear.
         area: measure the shares that are really covered; None: where at most `FEW` products match.
         aoi: tell of the whole area asked for too, in rows of the tile `AOI`, which come first.
@@ -164,6 +165,7 @@ def _grouping(by: Sequence[str], wanted: set[str], clear: float, *, outlines: bo
         period=next((name for name in ("month", "year") if name in split), None),
         clear=clear,
         looks=not wanted <= (COUNTS | SHARES | {"downloaded"}),
+        instants=bool(wanted & {"first_sensing", "last_sensing"}),
         clear_looks="clear_looks" in wanted,
         clouds=bool(wanted & {"min_cloud_cover", "mean_cloud_cover"}),
         medians="median_cloud_cover" in wanted,
@@ -322,8 +324,8 @@ def _values(
         "clear_looks": int(clear),
         "median_gap_days": None if np.isnan(median) else float(median),
         "longest_gap_days": None if np.isnan(longest) else int(longest),
-        "first_sensing": times.parse(group.first),
-        "last_sensing": times.parse(group.last),
+        "first_sensing": times.parse(group.first) if group.first else None,
+        "last_sensing": times.parse(group.last) if group.last else None,
         "min_cloud_cover": group.min_cloud_cover,
         "mean_cloud_cover": group.mean_cloud_cover,
         "median_cloud_cover": statistics.median(group.clouds) if group.clouds else None,

@@ -27,7 +27,8 @@ class Grouping:
         orbits: likewise each relative orbit.
         period: `month` or `year` of the sensing start; None: all times are one.
         clear: up to which cloud cover, in percent, a product is clear.
-        looks: days, first and last are wanted; else counts and bytes alone.
+        looks: days are wanted; else counts and bytes alone.
+        instants: the first and the last sensing start are wanted.
         clear_looks: likewise the days of clear products.
         clouds: the least and the mean cloud cover are wanted.
         medians: the median cloud cover is wanted.
@@ -40,6 +41,7 @@ class Grouping:
     period: str | None = None
     clear: float = CLEAR
     looks: bool = True
+    instants: bool = True
     clear_looks: bool = True
     clouds: bool = True
     medians: bool = True

@@ -19,6 +19,8 @@ Numbers: TypeAlias = npt.NDArray[np.float64]
 #: Characters of an instant's stored form.
 STORED = 27
 _DIGITS = (0, 1, 2, 3, 5, 6, 8, 9)  # where its date has them
+_MONTH = 7  # characters of a month
+_LONGEST_MONTH = 31
 _DIGIT_0 = ord("0")
 _EPOCH = date(1970, 1, 1)
 NO_DAYS: Days = np.empty(0, np.int32)
@@ -54,6 +56,23 @@ def parse(packed: str) -> Days:
     day = digits[:, 6] * 10 + digits[:, 7]
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     return np.asarray(months.astype("datetime64[D]").astype(np.int32) + day - 1, np.int32)
+
+
+def of_months(months: str, bits: npt.NDArray[np.int64]) -> tuple[Days, npt.NDArray[np.int64]]:
+    """The days that bits stand for, 1 for a month's first day, 2 for its second and so on; and how many each month has.
+
+    Args:
+        months: `2024-06`, joined without anything between.
+        bits: of each month.
+    """
+    characters = np.frombuffer(months.encode("ascii"), np.uint8).reshape(-1, _MONTH)
+    digits = characters[:, (0, 1, 2, 3, 5, 6)].astype(np.int32) - _DIGIT_0
+    year = digits[:, :4] @ np.array([1000, 100, 10, 1], np.int32)
+    month = (year - 1970) * 12 + digits[:, 4] * 10 + digits[:, 5] - 1
+    first = month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int32)
+    is_set = (bits[:, np.newaxis] >> np.arange(_LONGEST_MONTH)) & 1 == 1
+    which, day = np.nonzero(is_set)
+    return np.asarray(first[which] + day, np.int32), is_set.sum(axis=1)
 
 
 def to_date(day: int) -> date:

@@ -36,9 +36,9 @@ def interval(period: str) -> Interval:
     return Interval(_start(period), end)
 
 
-def is_whole(bound: datetime | None) -> bool:
-    """Tell whether a bound lies between two months, or is open."""
-    return bound is None or bound == _start(of(bound, LENGTHS["month"]))
+def is_whole(bound: datetime | None, period: str = "month") -> bool:
+    """Tell whether a bound lies between two months (or years), or is open."""
+    return bound is None or bound == _start(of(bound, LENGTHS[period]))
 
 
 def _start(period: str) -> datetime:

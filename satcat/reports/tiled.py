@@ -21,7 +21,7 @@ from sqlalchemy.sql.elements import Null
 from satcat import space
 from satcat.conditions import as_it_is, conditions, is_one_of, unindexed
 from satcat.filters import SearchFilters
-from satcat.models import downloads, products, tile_months
+from satcat.models import downloads, products, tile_months, tile_years
 from satcat.reports import looks, periods
 from satcat.reports.groups import CLEAR, Group, Grouping, Key, Outlines, merged
 
@@ -42,7 +42,7 @@ def groups(connection: Connection, filters: SearchFilters, grouping: Grouping) -
 
 def _by_type(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Iterator[Group]:
     read: Callable[[Sequence[Any], Grouping], list[Group]]
-    if not grouping.looks and _is_summarised(filters, grouping):
+    if _is_summarised(filters, grouping):
         statement, read = _summaries(filters, grouping), _counted
     elif set(filters.set_names) <= _INDEXED and not grouping.orbits:
         statement, read = _tile_by_tile(filters, grouping), _measured
@@ -220,22 +220,68 @@ def _is_summarised(filters: SearchFilters, grouping: Grouping) -> bool:
     """Tell whether tile_months knows all that is asked."""
     whole = all(periods.is_whole(bound) for bound in (filters.start, filters.end))
     known = set(filters.set_names) <= _SUMMARISED and whole
-    return known and grouping.clear == CLEAR and not grouping.orbits
+    more = grouping.instants or grouping.clouds or grouping.medians or grouping.orbits
+    return known and grouping.clear == CLEAR and not more
 
 
 def _summaries(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
+    years = all(periods.is_whole(bound, "year") for bound in (filters.start, filters.end))
+    if years and grouping.period != "month" and not grouping.looks:
+        return _of_years(filters, grouping)
     c = tile_months.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
     keys += [_period(grouping)] if grouping.period else []
-    sums = [sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)]
+    sums: list[ColumnElement[Any]] = [
+        sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)
+    ]
+    if grouping.looks:
+        sums += [
+            sa.func.group_concat(c.month, ""), sa.func.group_concat(c.days, " "),
+            sa.func.group_concat(c.clear_days, " ") if grouping.clear_looks else sa.null(),
+        ]  # fmt: skip
     return sa.select(*keys, *sums).where(*_in_summaries(filters)).group_by(*keys).order_by(*keys)
 
 
+def _of_years(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
+    c = tile_years.c
+    keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
+    keys += [c.year] if grouping.period else []
+    sums = [sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)]
+    asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
+    found = [unindexed(column) == value for column, value in asked if value is not None]
+    found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
+    length = periods.LENGTHS["year"]
+    if filters.start:
+        found.append(unindexed(c.year) >= periods.of(filters.start, length))
+    if filters.end:
+        found.append(unindexed(c.year) <= periods.before(filters.end, length))
+    return sa.select(*keys, *sums).where(*found).group_by(*keys).order_by(*keys)
+
+
 def _counted(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
-    return [
-        Group(Key(tile, collection, product_type or None, None, *rest[:-3]), *rest[-3:])
+    told = 6 if grouping.looks else 3
+    found = [
+        Group(Key(tile, collection, product_type or None, None, *rest[:-told]), *rest[-told:][:3])
         for tile, collection, product_type, *rest in rows
     ]
+    if not grouping.looks:
+        return found
+    months = [row[-3] for row in rows]
+    for group, days in zip(found, _days(months, [row[-2] for row in rows]), strict=True):
+        group.days = days
+    if grouping.clear_looks:
+        for group, days in zip(found, _days(months, [row[-1] for row in rows]), strict=True):
+            group.clear_days = days
+    return found
+
+
+def _days(months: Sequence[str], bits: Sequence[str]) -> list[looks.Days]:
+    """The days of each group, whose months are joined and whose months' bits have blanks between."""
+    days, in_month = looks.of_months(
+        "".join(months), np.fromstring(" ".join(bits), np.int64, sep=" ")
+    )
+    last_month = np.cumsum([len(each) // periods.LENGTHS["month"] for each in months])
+    return np.split(days, np.cumsum(in_month)[last_month - 1][:-1])
 
 
 def _in_summaries(filters: SearchFilters) -> list[ColumnElement[bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ for _name in list(os.environ):
     if _name.startswith(("SATCAT_", "CDSE_", "USGS_")) or _name.lower().endswith("_proxy"):
         del os.environ[_name]
 os.environ["NETRC"] = os.devnull
+
+# What starts the tests may have told them to ignore signals, as nohup does; the processes that they start and signal must
+# not inherit that.
+for _signal in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, signal.SIG_DFL)
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recorded"
 

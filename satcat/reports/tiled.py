@@ -231,31 +231,45 @@ def _summaries(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     c = tile_months.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
     keys += [_period(grouping)] if grouping.period else []
-    sums: list[ColumnElement[Any]] = [
-        sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)
-    ]
+    found = sa.select(*keys).where(*_in_summaries(filters)).order_by(*keys)
+    counts: list[ColumnElement[Any]] = [c.products, c.clear_products, c.size_bytes]
+    if grouping.period == "month" or _is_one(filters, "month"):  # nothing to sum: half the time
+        days = [sa.cast(column, sa.Text()) for column in (c.days, c.clear_days)]
+        return found.add_columns(*counts, *([c.month, *days] if grouping.looks else ()))
+    sums: list[ColumnElement[Any]] = [sa.func.sum(column) for column in counts]
     if grouping.looks:
         sums += [
             sa.func.group_concat(c.month, ""), sa.func.group_concat(c.days, " "),
             sa.func.group_concat(c.clear_days, " ") if grouping.clear_looks else sa.null(),
         ]  # fmt: skip
-    return sa.select(*keys, *sums).where(*_in_summaries(filters)).group_by(*keys).order_by(*keys)
+    return found.add_columns(*sums).group_by(*keys)
 
 
 def _of_years(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     c = tile_years.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
     keys += [c.year] if grouping.period else []
-    sums = [sa.func.sum(column) for column in (c.products, c.clear_products, c.size_bytes)]
     asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
-    found = [unindexed(column) == value for column, value in asked if value is not None]
-    found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
+    meant = [unindexed(column) == value for column, value in asked if value is not None]
+    meant += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
     length = periods.LENGTHS["year"]
     if filters.start:
-        found.append(unindexed(c.year) >= periods.of(filters.start, length))
+        meant.append(unindexed(c.year) >= periods.of(filters.start, length))
     if filters.end:
-        found.append(unindexed(c.year) <= periods.before(filters.end, length))
-    return sa.select(*keys, *sums).where(*found).group_by(*keys).order_by(*keys)
+        meant.append(unindexed(c.year) <= periods.before(filters.end, length))
+    found = sa.select(*keys).where(*meant).order_by(*keys)
+    counts = [c.products, c.clear_products, c.size_bytes]
+    if grouping.period or _is_one(filters, "year"):
+        return found.add_columns(*counts)
+    return found.add_columns(*(sa.func.sum(column) for column in counts)).group_by(*keys)
+
+
+def _is_one(filters: SearchFilters, period: str) -> bool:
+    """Tell whether the time that is asked for lies in one month, or year."""
+    if not filters.start or not filters.end:
+        return False
+    length = periods.LENGTHS[period]
+    return periods.of(filters.start, length) == periods.before(filters.end, length)
 
 
 def _counted(rows: Sequence[Any], grouping: Grouping) -> list[Group]:

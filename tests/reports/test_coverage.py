@@ -380,6 +380,6 @@ def test_summaries_are_read_in_the_order_of_the_report(connection: Connection, e
     raw.set_trace_callback(said.append)
     list(coverage(connection, asked, columns=COUNTS))
     raw.set_trace_callback(None)
-    (summed,) = [text for text in said if re.search(r"sum\(tile_(months|years)\.products\)", text)]
+    (summed,) = [text for text in said if re.search(r"tile_(months|years)\.products", text)]
     steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {summed}")]
     assert not any("TEMP B-TREE" in step for step in steps), steps

@@ -49,14 +49,15 @@ def measured(rows: int, *, tiny: bool) -> str:
     results = [*sync.results(3000 if tiny else rows), *startup.results(1 if tiny else 9)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "satcat.db"
-        made_up.fill(path, 20_000 if tiny else rows, tile_count=1000 if tiny else made_up.TILES)
+        made_up.fill(path, rows, tile_count=1000 if tiny else made_up.TILES)
         results += coverage.results(path, path.parent, 1 if tiny else 5)
         queries = module("query", *(["--tiny"] if tiny else ["--catalogue", str(path)]))
     downloads = module("download", *(["--tiny"] if tiny else []))
+    asked = "--tiny" if tiny else f"--rows {rows}"
     return "\n\n".join(
         [
             "# How fast satcat is",
-            f"`python -m benchmarks --rows {rows}`, {machine()}",
+            f"`python -m benchmarks {asked}`, {machine()}",
             table(results),
             f"## Queries, {rows:,} products",
             queries,
@@ -81,7 +82,8 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.tiny or options.here):
         sys.exit(in_peers_environment(options.peers, sys.argv[1:]))
-    page = measured(int(options.rows), tiny=options.tiny)
+    rows = 20_000 if options.tiny else int(options.rows)
+    page = measured(rows, tiny=options.tiny)
     if options.out:
         options.out.write_text(page)
     else:

@@ -249,9 +249,7 @@ def _of_years(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     c = tile_years.c
     keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
     keys += [c.year] if grouping.period else []
-    asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
-    meant = [unindexed(column) == value for column, value in asked if value is not None]
-    meant += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
+    meant = _of_kinds(tile_years, filters)
     length = periods.LENGTHS["year"]
     if filters.start:
         meant.append(unindexed(c.year) >= periods.of(filters.start, length))
@@ -305,9 +303,7 @@ def _in_summaries(filters: SearchFilters) -> list[ColumnElement[bool]]:
     key, which is quicker than to sort, though it passes other months too.
     """
     c = tile_months.c
-    asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
-    found = [unindexed(column) == value for column, value in asked if value is not None]
-    found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
+    found = _of_kinds(tile_months, filters)
     length = periods.LENGTHS["month"]
     first = periods.of(filters.start, length) if filters.start else None
     last = periods.before(filters.end, length) if filters.end else None
@@ -315,3 +311,11 @@ def _in_summaries(filters: SearchFilters) -> list[ColumnElement[bool]]:
         return [*found, c.month == first]
     found += [unindexed(c.month) >= first] if first else []
     return found + ([unindexed(c.month) <= last] if last is not None else [])
+
+
+def _of_kinds(table: sa.Table, filters: SearchFilters) -> list[ColumnElement[bool]]:
+    """The rows of a summary that are of the collection, type and tiles asked for."""
+    c = table.c
+    asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
+    found = [unindexed(column) == value for column, value in asked if value is not None]
+    return found + ([is_one_of(c.tile_id, filters.tiles)] if filters.tiles else [])

@@ -30,6 +30,7 @@ PURE = {
     "names",
     "tiles",
     "locks",
+    "batches",
     "filesystems",
     "schema",
     "terminal",

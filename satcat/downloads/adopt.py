@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
+from satcat.batches import batches
 from satcat.database import Database
 from satcat.downloads import finding, recording
 from satcat.downloads.examine import Examiner, State
@@ -148,7 +148,7 @@ def _judged(
     """Find things, look them up a batch at a time, and look at them one by one."""
     things = finding.walk(roots)
     try:
-        while batch := list(islice(things, _BATCH)):
+        for batch in batches(things, _BATCH):
             with database.read() as connection:
                 matches = match(connection, batch)
             for one in matches:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Delete, Select, Update
 
+from satcat.batches import batches
 from satcat.columns import utc_now
 from satcat.downloads import patterns, wanted
 from satcat.downloads.again import FRESH, change
@@ -311,4 +312,4 @@ def _selections(which: Select[Any] | list[str]) -> Iterator[_Ids]:
     if isinstance(which, Select):
         yield sa.select(which.subquery().c.id)
     else:
-        yield from wanted.batches(which)
+        yield from batches(which, wanted.BATCH)

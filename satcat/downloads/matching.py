@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from satcat import choice, select
+from satcat.batches import batches
 from satcat.downloads import finding, wanted
 from satcat.downloads.finding import Found
 from satcat.models import deleted_products, downloads, products
@@ -75,7 +76,7 @@ def _ids(connection: Connection, names: Any) -> dict[str, list[str]]:
     """The ids of each name, and of each name less what may be the mark of an id."""
     every = {spelling for own in names for name in own for spelling in _spellings(name)}
     known: dict[str, list[str]] = {}
-    for some in wanted.batches(sorted(every)):
+    for some in batches(sorted(every), wanted.BATCH):
         known |= wanted.by_name(connection, products, some)
     return known
 
@@ -100,7 +101,7 @@ def _meant(name: str, known: dict[str, list[str]]) -> list[str]:
 def _deleted(connection: Connection, names: list[str]) -> dict[str, Row[Any]]:
     table = deleted_products
     found: dict[str, Row[Any]] = {}
-    for some in wanted.batches(sorted(set(filter(None, names)))):
+    for some in batches(sorted(set(filter(None, names))), wanted.BATCH):
         ids = wanted.by_name(connection, table, some)
         every = [id_ for each in ids.values() for id_ in each]
         rows = {
@@ -112,7 +113,7 @@ def _deleted(connection: Connection, names: list[str]) -> dict[str, Row[Any]]:
 
 def _candidates(connection: Connection, ids: list[str]) -> dict[str, Candidate]:
     found: dict[str, Candidate] = {}
-    for some in wanted.batches(ids):
+    for some in batches(ids, wanted.BATCH):
         newer = choice.newest_versions(connection, some)
         mine = connection.execute(sa.select(downloads).where(downloads.c.product_id.in_(some)))
         rows = {row.product_id: row for row in mine}

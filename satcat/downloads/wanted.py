@@ -5,14 +5,14 @@ Each function works inside the caller's transaction. A list of a hundred thousan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Table
 
+from satcat.batches import batches
 from satcat.conditions import each
 from satcat.models import deleted_products, downloads, products
 from satcat.select import MIN_PREFIX, stem
@@ -47,18 +47,11 @@ def in_queue(connection: Connection, words: Iterable[str]) -> Wanted:
     return _meant(connection, words, (products, deleted_products, downloads))
 
 
-def batches(values: Iterable[str]) -> Iterator[list[str]]:
-    """Cut values into lists of at most `BATCH`."""
-    rest = iter(values)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
-
-
 def _meant(connection: Connection, words: Iterable[str], tables: tuple[Table, ...]) -> Wanted:
     distinct = dict.fromkeys(text for word in words if (text := word.strip()))
     exact: _Ids = {}
     begun: _Ids = {}
-    for batch in batches(distinct):
+    for batch in batches(distinct, BATCH):
         for table in tables:
             for look in (_by_id, by_name):
                 exact |= look(connection, table, [word for word in batch if word not in exact])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -40,13 +39,6 @@ def kind_of(column: str) -> Kind:
     """The kind of a column of products, other than its footprint."""
     held = products.c[column].type
     return next(kind for of_type, kind in _KINDS if isinstance(held, of_type))
-
-
-def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the values in lists of `size`; the last may be shorter."""
-    waiting = iter(values)
-    while batch := list(itertools.islice(waiting, size)):
-        yield batch
 
 
 def geometries(footprints: Sequence[bytes | None]) -> Any:

@@ -15,9 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from satcat.batches import batches
 from satcat.errors import SatcatError
 from satcat.exports import geopackage_tables as tables
-from satcat.exports.fields import Kind, batches, geometries, kind_of
+from satcat.exports.fields import Kind, geometries, kind_of
 from satcat.exports.rows import Rows
 
 _BATCH = 1000  # rows in memory at once

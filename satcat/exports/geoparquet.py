@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from satcat.batches import batches
 from satcat.errors import MissingLibraryError
-from satcat.exports.fields import Kind, batches, geometries, kind_of
+from satcat.exports.fields import Kind, geometries, kind_of
 from satcat.exports.rows import Rows
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from satcat import mirrored, names, space, tiles, times
+from satcat.batches import batches
 from satcat.conditions import check_where, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
@@ -111,7 +112,7 @@ def coverage(
     report = _Report(connection, filters, by, columns, clear, area=area, grid=grid)
     with where_errors(filters):
         found = chain(report.of_area() if aoi else (), report.of_tiles())
-        while batch := list(islice(found, _BATCH)):
+        for batch in batches(found, _BATCH):
             yield from report.told(batch)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from satcat import choice, footprints, space
+from satcat.batches import batches
 from satcat.filters import SearchFilters
 from satcat.models import products
 from satcat.reports import looks
@@ -55,8 +55,8 @@ def groups(
     tree = shapely.STRtree(list(places.values()))
     kinds: dict[tuple[Any, ...], int] = {}
     held = _Held()
-    rows = iter(connection.execute(_statement(connection, filters, grouping, narrowed)))
-    while batch := list(islice(rows, _BATCH)):
+    rows = connection.execute(_statement(connection, filters, grouping, narrowed))
+    for batch in batches(rows, _BATCH):
         _take(held, batch, kinds, tree, grouping)
     return merged(_grouped(held, list(places), list(kinds), grouping), grouping)
 

@@ -10,7 +10,6 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select
 from sqlalchemy.sql.elements import Null
 
 from satcat import space
+from satcat.batches import batches
 from satcat.conditions import as_it_is, conditions, is_one_of, unindexed
 from satcat.filters import SearchFilters
 from satcat.models import downloads, products, tile_months, tile_years
@@ -49,8 +49,8 @@ def _by_type(connection: Connection, filters: SearchFilters, grouping: Grouping)
     else:
         statement, read = _all_at_once(connection, filters, grouping), _measured
     done = _downloaded(connection, filters, grouping) if grouping.downloads else {}
-    rows = iter(connection.execute(statement, execution_options={"yield_per": _BATCH}))
-    while batch := list(islice(rows, _BATCH)):
+    rows = connection.execute(statement, execution_options={"yield_per": _BATCH})
+    for batch in batches(rows, _BATCH):
         found = read(batch, grouping)
         drawn = _outlines(connection, filters, grouping, found) if grouping.outlines else {}
         for group in found:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from satcat.api.base import Page, Reject
+from satcat.batches import batches
 from satcat.models import sync_rejects
 from satcat.sync import store
 from satcat.sync.windows import Window
@@ -34,7 +35,7 @@ def keep(
     """
     for reject in page.rejects:
         add(connection, scope_id, slice_, feed, reject, at, position=since)
-    for warnings in store.chunks(dict.fromkeys(page.warnings)):
+    for warnings in batches(dict.fromkeys(page.warnings), store.CHUNK):
         _warn(connection, scope_id, slice_, feed, warnings, at)
 
 

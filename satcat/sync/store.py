@@ -6,9 +6,9 @@ Everything works inside the caller's transaction. Times called `at` are the sour
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Dialect
 
 from satcat import times
 from satcat.api.base import Deletion
+from satcat.batches import batches
 from satcat.columns import Instant, Json
 from satcat.errors import FootprintError, TimeError
 from satcat.models import deleted_products, downloads, products, scope_products, scopes  # fmt: skip
@@ -23,7 +24,7 @@ from satcat.products import SOURCE_COLUMNS, SatelliteImage
 from satcat.sync import rows
 
 #: Rows that one statement names; SQLite binds at most 32,766 values.
-_CHUNK = 1000
+CHUNK = 1000
 
 #: A product that no scope lists, and one that no download refers to.
 _UNLISTED = ~sa.exists().where(scope_products.c.pk == products.c.pk)
@@ -80,13 +81,6 @@ def readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return column
 
 
-def chunks(items: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
-    """Cut items into lists of at most `size`."""
-    rest = iter(items)
-    while part := list(islice(rest, size)):
-        yield part
-
-
 def store(
     connection: Connection,
     images: Sequence[SatelliteImage],
@@ -105,7 +99,7 @@ def store(
         force: do not trust the stored content hash: write every row.
     """
     stored = Stored()
-    for part in chunks({image.id: image for image in images}.values()):
+    for part in batches({image.id: image for image in images}.values(), CHUNK):
         counted = _store_chunk(connection, part, at, force=force)
         stored = Stored(*(a + b for a, b in zip(stored, counted, strict=True)))
         if scope_id is not None:
@@ -131,7 +125,7 @@ def _store_chunk(
             pks.append(found.pk)
     if new:
         _move_back(connection, new)
-        for part in chunks(new, rows.AT_ONCE):
+        for part in batches(new, rows.AT_ONCE):
             connection.exec_driver_sql(rows.insert(len(part)), tuple(chain.from_iterable(part)))
     if changed:
         connection.exec_driver_sql(rows.UPDATE, [tuple(row) for row in changed])
@@ -189,7 +183,7 @@ def held(connection: Connection, ids: Iterable[str]) -> dict[str, Held]:
     """What is held of these ids."""
     columns = [readable(products.c[name]) for name in Held._fields]
     found: dict[str, Held] = {}
-    for part in chunks(ids):
+    for part in batches(ids, CHUNK):
         rows = connection.execute(sa.select(*columns).where(products.c.id.in_(part)))
         found.update((row.id, Held(*row)) for row in rows)
     return found
@@ -206,7 +200,7 @@ def bury(
     """Move products to `deleted_products`; returns how many."""
     count = 0
     columns = [readable(column) for column in products.columns]
-    for part in chunks(ids):
+    for part in batches(ids, CHUNK):
         rows = connection.execute(sa.select(*columns).where(products.c.id.in_(part))).all()
         graves = [_grave(row._asdict(), kind, at, (deletions or {}).get(row.id)) for row in rows]
         if graves:
@@ -296,7 +290,8 @@ def drop_unlisted(connection: Connection, pks: Sequence[int] | None = None) -> i
     if pks is None:
         return connection.execute(gone).rowcount
     return sum(
-        connection.execute(gone.where(products.c.pk.in_(part))).rowcount for part in chunks(pks)
+        connection.execute(gone.where(products.c.pk.in_(part))).rowcount
+        for part in batches(pks, CHUNK)
     )
 
 
@@ -322,7 +317,7 @@ def drop_both(connection: Connection) -> None:
 def in_scope(connection: Connection, ids: Sequence[str], scope_id: int) -> dict[str, int]:
     """Those of these products that a scope lists, each with a slice that does."""
     found: dict[str, int] = {}
-    for part in chunks(ids):
+    for part in batches(ids, CHUNK):
         rows = connection.execute(
             sa.select(products.c.id, scope_products.c.slice)
             .join(scope_products, scope_products.c.pk == products.c.pk)
@@ -335,7 +330,7 @@ def in_scope(connection: Connection, ids: Sequence[str], scope_id: int) -> dict[
 def hashes(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     """The content hashes that are held of these products."""
     found: dict[str, str] = {}
-    for part in chunks(ids):
+    for part in batches(ids, CHUNK):
         columns = sa.select(products.c.id, products.c.content_hash)
         rows = connection.execute(columns.where(products.c.id.in_(part)))
         found.update((row.id, row.content_hash) for row in rows)

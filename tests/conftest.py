@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +16,13 @@ from satcat import times
 from satcat.database import Database
 from satcat.models import products
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
+from tests.engines import Catalogues, Files
+from tests.postgres import Server, UnavailableError, start
 
-# Nothing of the person who runs the tests gets in.
-for _name in list(os.environ):
+OURS = {"SATCAT_TEST_POSTGRESQL", "SATCAT_REQUIRE_POSTGRESQL"}
+
+# Nothing else of the person who runs the tests gets in.
+for _name in os.environ.keys() - OURS:
     if _name.startswith(("SATCAT_", "CDSE_", "USGS_")) or _name.lower().endswith("_proxy"):
         del os.environ[_name]
 os.environ["NETRC"] = os.devnull
@@ -30,6 +33,8 @@ for _signal in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, signal.SIG_DFL)
 
+#: Fixtures of tests that are about SQLite's files.
+FILES = {"catalogue_path", "template"}
 RECORDED = Path(__file__).parents[2] / "shared" / "recorded"
 
 
@@ -51,6 +56,83 @@ def recorded() -> Path:
     return RECORDED
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine", choices=("sqlite", "postgresql"), default="sqlite",
+        help="what the tests' catalogues are kept in; with postgresql, only tests that have a catalogue run",
+    )  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what would be the same again on PostgreSQL, and what is about SQLite's files."""
+    for item in items:
+        if "postgres" in fixtures_of(item):
+            item.add_marker("postgresql")
+    if config.getoption("engine") == "sqlite":
+        return
+    kept, left_out = [], []
+    for item in items:
+        (kept if _is_for_postgresql(item) else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
+def _is_for_postgresql(item: pytest.Item) -> bool:
+    if item.get_closest_marker("sqlite_only"):
+        return False
+    fixtures = fixtures_of(item)
+    return "postgres" in fixtures or ("catalogues" in fixtures and not fixtures & FILES)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server with PostGIS; where none can be had, the test is skipped, or fails if one is required."""
+    try:
+        server = start()
+    except UnavailableError as error:
+        give_up = pytest.fail if "SATCAT_REQUIRE_POSTGRESQL" in os.environ else pytest.skip
+        give_up(f"no PostgreSQL: {error}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def catalogues(request: pytest.FixtureRequest) -> Catalogues:
+    """Makes catalogues, on the engine that was asked for."""
+    if request.config.getoption("engine") == "postgresql":
+        server: Server = request.getfixturevalue("postgres")
+        return server
+    return Files(request.getfixturevalue("template"))
+
+
+@pytest.fixture
+def new_catalogue(catalogues: Catalogues, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Make a catalogue that is empty, or like another one; gives its path or URL."""
+    made: list[str] = []
+
+    def new(like: str | None = None) -> str:
+        name = f"{len(made)}.db" if made else "satcat.db"
+        made.append(catalogues.new(tmp_path / name, like))
+        return made[-1]
+
+    yield new
+    for address in made:
+        catalogues.drop(address)
+
+
+@pytest.fixture
+def address(new_catalogue: Callable[..., str]) -> str:
+    """The path or URL of a new empty catalogue."""
+    return new_catalogue()
+
+
+@pytest.fixture
+def database(address: str) -> Iterator[Database]:
+    """A new empty catalogue, open."""
+    with Database.open(address) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty catalogue; filling in the tile grids takes a second, so that it is done once."""
@@ -60,16 +142,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def catalogue_path(template: Path, tmp_path: Path) -> Path:
-    """A new empty catalogue."""
-    return Path(shutil.copy(template, tmp_path / "satcat.db"))
-
-
-@pytest.fixture
-def database(catalogue_path: Path) -> Iterator[Database]:
-    """A new empty catalogue, open."""
-    with Database.open(catalogue_path) as opened:
-        yield opened
+def catalogue_path(address: str) -> Path:
+    """The file of that catalogue, for tests of what only SQLite has."""
+    return Path(address)
 
 
 @pytest.fixture
@@ -113,6 +188,11 @@ def add_products(
             connection.execute(sa.insert(products), [_row(make_product(**one)) for one in each])
 
     return add
+
+
+def fixtures_of(item: pytest.Item) -> set[str]:
+    """The fixtures that a test asks for, and those that they ask for."""
+    return set(getattr(item, "fixturenames", ()))
 
 
 def _row(image: SatelliteImage) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -24,7 +23,7 @@ _context.set_forkserver_preload(
 
 
 def sync_and_die(
-    path: Path,
+    address: str,
     urls: dict[str, str],
     filters: SearchFilters | None,
     *,
@@ -35,7 +34,7 @@ def sync_and_die(
 
     Returns the exit code: 0 if the sync ended before that, -9 if it was killed.
     """
-    args = (str(path), urls, filters.to_json() if filters else None, transaction, before_commit)
+    args = (address, urls, filters.to_json() if filters else None, transaction, before_commit)
     child = _context.Process(target=_child, args=args)
     child.start()
     child.join(60)
@@ -44,7 +43,7 @@ def sync_and_die(
 
 
 def _child(
-    path: str, urls: dict[str, str], filters: str | None, transaction: int, before: bool
+    address: str, urls: dict[str, str], filters: str | None, transaction: int, before: bool
 ) -> None:
     from satcat.api.http import HttpClient, Retries
     from satcat.api.odata import ODataAPI
@@ -55,7 +54,7 @@ def _child(
     api = ODataAPI(
         **urls, http=HttpClient(retries=Retries(attempts=4, first_wait=0.01, longest_wait=0.05))
     )
-    with Database.open(path) as database:
+    with Database.open(address) as database:
         sync(database, api, SearchFilters.from_json(filters) if filters else None)
 
 

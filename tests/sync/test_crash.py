@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 import sqlalchemy as sa
 
@@ -26,17 +24,16 @@ def urls(sandbox):
 
 @pytest.mark.parametrize("before_commit", [True, False], ids=["before", "after"])
 def test_a_sync_killed_at_any_transaction_is_finished_by_the_same_command(
-    template, tmp_path, sandbox, api, before_commit
+    new_catalogue, sandbox, api, before_commit
 ):
     fill(sandbox, 1050)
     died = 0
     for transaction in range(1, 40):
-        path = tmp_path / f"{transaction}.db"
-        shutil.copy(template, path)
+        address = new_catalogue()
         code = sync_and_die(
-            path, urls(sandbox), ALL, transaction=transaction, before_commit=before_commit
+            address, urls(sandbox), ALL, transaction=transaction, before_commit=before_commit
         )
-        with Database.open(path) as database:
+        with Database.open(address) as database:
             held = mirrored(database)
             expected = truth(sandbox)
             assert all(expected[i] == row for i, row in held.items())
@@ -57,9 +54,9 @@ def test_a_sync_killed_at_any_transaction_is_finished_by_the_same_command(
     pytest.fail("the sync never came to its end")
 
 
-def test_a_killed_sync_goes_on_where_it_was(database, catalogue_path, sandbox, api):
+def test_a_killed_sync_goes_on_where_it_was(database, address, sandbox, api):
     fill(sandbox, 2500)
-    code = sync_and_die(catalogue_path, urls(sandbox), ALL, transaction=5, before_commit=False)
+    code = sync_and_die(address, urls(sandbox), ALL, transaction=5, before_commit=False)
     assert code == -9
     held = len(mirrored(database))
     assert 1000 <= held < 2500
@@ -70,16 +67,15 @@ def test_a_killed_sync_goes_on_where_it_was(database, catalogue_path, sandbox, a
     assert "ContentDate/Start ge 2024-06-01T00:00:00" not in first.query["$filter"]
 
 
-def test_the_lock_of_a_killed_sync_blocks_nobody(database, catalogue_path, sandbox, api):
+def test_the_lock_of_a_killed_sync_blocks_nobody(database, address, sandbox, api):
     fill(sandbox, 5)
-    assert sync_and_die(catalogue_path, urls(sandbox), ALL, transaction=3, before_commit=True) == -9
+    assert sync_and_die(address, urls(sandbox), ALL, transaction=3, before_commit=True) == -9
     assert sync(database, api, ALL).exit_code == 0
 
 
-def test_following_killed_at_any_transaction_loses_nothing(template, tmp_path, sandbox, api):
+def test_following_killed_at_any_transaction_loses_nothing(new_catalogue, sandbox, api):
     ids = fill(sandbox, 40)
-    base = tmp_path / "base.db"
-    shutil.copy(template, base)
+    base = new_catalogue()
     with Database.open(base) as database:
         sync(database, api, ALL)
     sandbox.clock.advance(7200)
@@ -91,10 +87,11 @@ def test_following_killed_at_any_transaction_loses_nothing(template, tmp_path, s
     sandbox.catalogue.delete(ids[8], record=False)
     sandbox.clock.advance(60)
     for transaction in range(1, 40):
-        path = tmp_path / f"{transaction}.db"
-        shutil.copy(base, path)
-        code = sync_and_die(path, urls(sandbox), None, transaction=transaction, before_commit=True)
-        with Database.open(path) as database:
+        address = new_catalogue(like=base)
+        code = sync_and_die(
+            address, urls(sandbox), None, transaction=transaction, before_commit=True
+        )
+        with Database.open(address) as database:
             sync(database, api)
             assert mirrored(database) == truth(sandbox)
         if code == 0:
@@ -103,17 +100,18 @@ def test_following_killed_at_any_transaction_loses_nothing(template, tmp_path, s
     pytest.fail("the sync never came to its end")
 
 
-def test_a_short_listing_is_at_no_instant_taken_for_the_whole(template, tmp_path, sandbox):
+def test_a_short_listing_is_at_no_instant_taken_for_the_whole(new_catalogue, sandbox):
     fill(sandbox, 20)
     for transaction in range(1, 20):
-        path = tmp_path / f"{transaction}.db"
-        shutil.copy(template, path)
+        address = new_catalogue()
         sandbox.faults.clear()
         sandbox.faults.next("short", rows=5, next_link=False, match="$expand")
-        code = sync_and_die(path, urls(sandbox), ALL, transaction=transaction, before_commit=False)
-        with Database.open(path) as database, database.read() as connection:
+        code = sync_and_die(
+            address, urls(sandbox), ALL, transaction=transaction, before_commit=False
+        )
+        with Database.open(address) as database, database.read() as connection:
             complete = "complete" in connection.scalars(sa.select(sync_windows.c.status)).all()
-        with Database.open(path) as database:
+        with Database.open(address) as database:
             assert not complete or mirrored(database) == truth(sandbox)
         if code == 0:
             return

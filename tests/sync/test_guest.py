@@ -167,7 +167,7 @@ def test_the_server_sees_four_connections_at_most_and_no_page_twice(database, sa
     assert len(asked) == len(set(asked))
 
 
-def test_ctrl_c_stops_within_a_second_and_says_how_to_go_on(catalogue_path, sandbox):
+def test_ctrl_c_stops_within_a_second_and_says_how_to_go_on(address, sandbox):
     fill(sandbox, 20)
     sandbox.faults.on_request(lambda _: time.sleep(20), match="$expand", n=None)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("CDSE_", "SATCAT_"))}
@@ -176,7 +176,7 @@ def test_ctrl_c_stops_within_a_second_and_says_how_to_go_on(catalogue_path, sand
         "-m",
         "satcat",
         "--db",
-        str(catalogue_path),
+        address,
         "sync",
         "--collection",
         "SENTINEL-2",
@@ -215,9 +215,9 @@ MEMORY = textwrap.dedent("""
 """)
 
 
-def _peak(catalogue_path, sandbox, start, end):
+def _peak(address, sandbox, start, end):
     """Products added by a process of its own, and its peak of memory in MB."""
-    command = [sys.executable, "-c", MEMORY, str(catalogue_path), sandbox.catalogue_url, start, end]
+    command = [sys.executable, "-c", MEMORY, address, sandbox.catalogue_url, start, end]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(int(word) for word in done.stdout.split())
@@ -234,20 +234,18 @@ def _many(sandbox, thousands):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to measure")
-def test_memory_stays_flat(catalogue_path, sandbox):
+def test_memory_stays_flat(address, sandbox):
     _many(sandbox, 14)
-    added, peak = _peak(catalogue_path, sandbox, "2024-06-01", "2024-06-30")
+    added, peak = _peak(address, sandbox, "2024-06-01", "2024-06-30")
     assert added == 14_000
     assert peak < 200
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_memory_stays_flat_for_two_hundred_thousand_products(
-    catalogue_path, sandbox, record_property
-):
+def test_memory_stays_flat_for_two_hundred_thousand_products(address, sandbox, record_property):
     _many(sandbox, 200)
-    added, peak = _peak(catalogue_path, sandbox, "2024-06-01", "2024-06-30")
+    added, peak = _peak(address, sandbox, "2024-06-01", "2024-06-30")
     record_property("peak_mb", peak)
     assert added == 200_000
     assert peak < 200

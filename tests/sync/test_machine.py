@@ -5,7 +5,6 @@ Hypothesis makes up what happens. The long form (`-m long`) plays many more and 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from satcat.sandbox import REMOVED, Sandbox
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
 from satcat.sync.verify import verify
+from tests.engines import Catalogues
 
 from .conftest import ALL, NOW, mirrored, source_of, truth
 from .crashing import sync_and_die
@@ -50,13 +50,12 @@ PLACES = st.sampled_from(["", "$expand", "$select", "DeletedProducts", "$count",
 class MirrorMachine(RuleBasedStateMachine):
     """A server, what happens to it, and one catalogue that follows it."""
 
-    template: ClassVar[Path]
+    catalogues: ClassVar[Catalogues]
 
     @initialize(first=st.integers(0, 12))
     def begin(self, first: int) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "satcat.db"
-        shutil.copy(self.template, self.path)
+        self.address = self.catalogues.new(Path(self.folder.name) / "satcat.db")
         self.sandbox = Sandbox(products=0, now=NOW).start()
         self.urls = {
             "catalogue_url": self.sandbox.catalogue_url,
@@ -72,6 +71,7 @@ class MirrorMachine(RuleBasedStateMachine):
                 self.be_quiet_and_compare()  # every story ends so
             finally:
                 self.sandbox.stop()
+                self.catalogues.drop(self.address)
                 self.folder.cleanup()
 
     def some(self, n: int) -> str | None:
@@ -166,7 +166,7 @@ class MirrorMachine(RuleBasedStateMachine):
     @rule(transaction=st.integers(1, 14), before=st.booleans())
     def sync_and_be_killed(self, transaction: int, before: bool) -> None:
         code = sync_and_die(
-            self.path, self.urls, ALL, transaction=transaction, before_commit=before
+            self.address, self.urls, ALL, transaction=transaction, before_commit=before
         )
         assert code in (0, -9)
 
@@ -181,7 +181,7 @@ class MirrorMachine(RuleBasedStateMachine):
         for _ in range(3):
             report = self._sync()
         assert report.exit_code == 0, report
-        with Database.open(self.path) as database:
+        with Database.open(self.address) as database:
             assert mirrored(database) == truth(self.sandbox)
             api = source_of(self.sandbox)
             shown = verify(database, api)
@@ -190,7 +190,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     def _sync(self) -> Any:
         api = source_of(self.sandbox)
-        with Database.open(self.path) as database:
+        with Database.open(self.address) as database:
             report = sync(database, api, ALL, options=SyncOptions(recheck=100, yes=True))
         api.close()
         return report
@@ -203,8 +203,8 @@ class MirrorMachine(RuleBasedStateMachine):
             assert self.sandbox.log.max_concurrent <= 4
 
 
-def play(template: Path, examples: int, steps: int) -> None:
-    machine = type("Machine", (MirrorMachine,), {"template": template})
+def play(catalogues: Catalogues, examples: int, steps: int) -> None:
+    machine = type("Machine", (MirrorMachine,), {"catalogues": catalogues})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -217,14 +217,14 @@ def play(template: Path, examples: int, steps: int) -> None:
     )
 
 
-def test_the_mirror_equals_the_truth_once_things_are_quiet(template):
-    play(template, examples=12, steps=20)
+def test_the_mirror_equals_the_truth_once_things_are_quiet(catalogues):
+    play(catalogues, examples=12, steps=20)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_the_mirror_equals_the_truth_after_long_stories(template):
-    play(template, examples=300, steps=50)
+def test_the_mirror_equals_the_truth_after_long_stories(catalogues):
+    play(catalogues, examples=300, steps=50)
 
 
 def test_the_log_is_checked_for_politeness_at_all(database, sandbox, api):

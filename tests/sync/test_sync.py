@@ -228,7 +228,7 @@ def test_a_product_that_a_download_refers_to_outlives_its_scope(database, sandbo
     ids = fill(sandbox, 10)
     sync(database, api, ALL, scope="june")
     with database.write() as connection:
-        connection.exec_driver_sql("INSERT INTO downloads (product_id) VALUES (?)", (ids[0],))
+        connection.exec_driver_sql(f"INSERT INTO downloads (product_id) VALUES ('{ids[0]}')")
         scopes.remove(connection, "june")
     assert set(mirrored(database)) == {ids[0]}
     sandbox.catalogue.modify(ids[0], cloud_cover=3.25)
@@ -370,7 +370,7 @@ def test_a_product_kept_for_a_download_is_not_asked_for_elsewhere(database, sand
     sync(database, api, ALL, scope="june")
     sync(database, api, dataclasses.replace(ALL, end_date="2024-06-02"), scope="here")
     with database.write() as connection:
-        connection.exec_driver_sql("INSERT INTO downloads (product_id) VALUES (?)", (ids[2],))
+        connection.exec_driver_sql(f"INSERT INTO downloads (product_id) VALUES ('{ids[2]}')")
         scopes.remove(connection, "june")
     with Sandbox(products=0, now="2024-07-01T00:00:00Z") as other:
         elsewhere = source_of(other)

@@ -1,9 +1,8 @@
-"""Damage behind satcat's back is found, named, and mended with no more requests than needed."""
+"""Damage plainly satcat's back is found, named, and mended with no more requests than needed."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from satcat.sandbox import REMOVED
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
 from satcat.sync.verify import verify
+from tests.engines import ANY_VALUE, plainly
 
 from .conftest import ALL, fill, mirrored, truth
 
@@ -25,15 +25,6 @@ def synced(database, sandbox, api):
     assert sync(database, api, ALL).exit_code == 0
     sandbox.clock.advance(3 * 3600)
     return ids
-
-
-def behind(catalogue_path, *statements):
-    """Do as people do: with sqlite3, foreign keys off."""
-    connection = sqlite3.connect(catalogue_path)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def named(report):
@@ -50,8 +41,8 @@ def test_a_whole_mirror_is_shown_to_be_whole(database, synced, sandbox, api):
     assert json.loads(json.dumps(report.as_json()))["exit_code"] == 0
 
 
-def test_a_deleted_row_is_named_and_mended(database, catalogue_path, synced, sandbox, api):
-    behind(catalogue_path, f"DELETE FROM products WHERE id = '{synced[7]}'")
+def test_a_deleted_row_is_named_and_mended(database, address, synced, sandbox, api):
+    plainly(address, f"DELETE FROM products WHERE id = '{synced[7]}'")
     report = verify(database, api)
     assert report.exit_code == 8
     assert named(report) == {("missing", synced[7])}
@@ -63,13 +54,17 @@ def test_a_deleted_row_is_named_and_mended(database, catalogue_path, synced, san
 @pytest.mark.parametrize(
     "change",
     [
-        "cloud_cover = 1.5", "name = 'other'", "size_bytes = NULL", "footprint = x'00'", "attributes = '{}'",
-        "attributes = 'no json'", "online = 0", "tile_id = '31TCG'", "sensing_start = 'yesterday'",
-        "west = west + 5", "modification_date = '2030-01-01T00:00:00.000000Z'", "content_hash = 'x'",
+        "cloud_cover = 1.5", "name = 'other'", "size_bytes = NULL", "footprint = NULL", "attributes = '{}'",
+        "online = false", "tile_id = '31TCG'", "west = west + 5",
+        "modification_date = '2030-01-01T00:00:00.000000Z'", "content_hash = 'x'",
+        *(
+            pytest.param(change, marks=ANY_VALUE)
+            for change in ("footprint = x'00'", "attributes = 'no json'", "sensing_start = 'yesterday'")
+        ),
     ],
 )  # fmt: skip
-def test_an_altered_row_is_named_and_mended(database, catalogue_path, synced, sandbox, api, change):
-    behind(catalogue_path, f"UPDATE products SET {change} WHERE id = '{synced[3]}'")
+def test_an_altered_row_is_named_and_mended(database, address, synced, sandbox, api, change):
+    plainly(address, f"UPDATE products SET {change} WHERE id = '{synced[3]}'")
     report = verify(database, api)
     assert report.exit_code == 8
     assert ("altered", synced[3]) in named(report)
@@ -79,10 +74,10 @@ def test_an_altered_row_is_named_and_mended(database, catalogue_path, synced, sa
     assert verify(database, api).exit_code == 0
 
 
-def test_an_added_row_is_named_and_removed(database, catalogue_path, synced, sandbox, api):
+def test_an_added_row_is_named_and_removed(database, address, synced, sandbox, api):
     columns = ", ".join(c.name for c in products.columns if c.name not in ("pk", "id"))
-    behind(
-        catalogue_path,
+    plainly(
+        address,
         f"INSERT INTO products (id, {columns}) SELECT 'made-up', {columns} FROM products LIMIT 1",
     )
     report = verify(database, api)
@@ -92,13 +87,11 @@ def test_an_added_row_is_named_and_removed(database, catalogue_path, synced, san
     assert mirrored(database) == truth(sandbox)
 
 
-def test_an_added_row_in_a_scope_is_asked_for_and_removed(
-    database, catalogue_path, synced, sandbox, api
-):
+def test_an_added_row_in_a_scope_is_asked_for_and_removed(database, address, synced, sandbox, api):
     columns = ", ".join(c.name for c in products.columns if c.name not in ("pk", "id"))
     fake = "00000000-0000-4000-8000-000000000000"
-    behind(
-        catalogue_path,
+    plainly(
+        address,
         f"INSERT INTO products (id, {columns}) SELECT '{fake}', {columns} FROM products LIMIT 1",
         f"INSERT INTO scope_products SELECT 1, 0, pk FROM products WHERE id = '{fake}'",
     )
@@ -107,9 +100,9 @@ def test_an_added_row_in_a_scope_is_asked_for_and_removed(
     assert mirrored(database) == truth(sandbox)
 
 
-def test_all_kinds_of_damage_at_once_are_each_named(database, catalogue_path, synced, sandbox, api):
-    behind(
-        catalogue_path,
+def test_all_kinds_of_damage_at_once_are_each_named(database, address, synced, sandbox, api):
+    plainly(
+        address,
         f"DELETE FROM products WHERE id IN ('{synced[1]}', '{synced[2]}')",
         f"UPDATE products SET cloud_cover = 3 WHERE id = '{synced[4]}'",
     )
@@ -123,29 +116,29 @@ def test_all_kinds_of_damage_at_once_are_each_named(database, catalogue_path, sy
     } - ({("stale", synced[4])} if ("stale", synced[4]) not in named(report) else set())  # fmt: skip
 
 
-def test_mending_one_row_takes_one_request_more(database, catalogue_path, synced, sandbox, api):
+def test_mending_one_row_takes_one_request_more(database, address, synced, sandbox, api):
     sandbox.log.clear()
     verify(database, api)
     plain = len(sandbox.log)
-    behind(catalogue_path, f"DELETE FROM products WHERE id = '{synced[7]}'")
+    plainly(address, f"DELETE FROM products WHERE id = '{synced[7]}'")
     sandbox.log.clear()
     assert verify(database, api, repair=True).exit_code == 0
     assert len(sandbox.log) <= plain + 1
 
 
 def test_mending_many_rows_lists_their_window_again_instead_of_asking_one_by_one(
-    database, catalogue_path, synced, sandbox, api
+    database, address, synced, sandbox, api
 ):
-    behind(catalogue_path, "DELETE FROM products")
+    plainly(address, "DELETE FROM products")
     sandbox.log.clear()
     assert verify(database, api, repair=True).exit_code == 0
     assert len(sandbox.log) <= 8
     assert mirrored(database) == truth(sandbox)
 
 
-def test_derived_tables_are_checked_and_made_again(database, catalogue_path, synced, api):
-    behind(
-        catalogue_path,
+def test_derived_tables_are_checked_and_made_again(database, address, synced, api):
+    plainly(
+        address,
         "DELETE FROM products_rtree WHERE pk IN (SELECT pk FROM products LIMIT 3)",
         "UPDATE tile_months SET products = products + 1",
     )
@@ -156,8 +149,8 @@ def test_derived_tables_are_checked_and_made_again(database, catalogue_path, syn
         assert list(integrity.check(connection)) == []
 
 
-def test_windows_with_a_gap_or_an_overlap_are_named(database, catalogue_path, synced, api):
-    behind(catalogue_path, "UPDATE sync_windows SET window_end = '2024-06-20T00:00:00.000000Z'")
+def test_windows_with_a_gap_or_an_overlap_are_named(database, address, synced, api):
+    plainly(address, "UPDATE sync_windows SET window_end = '2024-06-20T00:00:00.000000Z'")
     report = verify(database, api)
     assert report.exit_code == 8
     assert any("no window covers 2024-06-20" in finding.detail for finding in report.findings)
@@ -245,9 +238,9 @@ def test_a_listing_that_does_not_come_to_its_count_shows_nothing(database, synce
 
 
 def test_what_a_difference_was_found_in_is_not_called_complete_and_the_next_sync_lists_it(
-    database, catalogue_path, synced, sandbox, api
+    database, address, synced, sandbox, api
 ):
-    behind(catalogue_path, f"DELETE FROM products WHERE id = '{synced[7]}'")
+    plainly(address, f"DELETE FROM products WHERE id = '{synced[7]}'")
     assert verify(database, api).exit_code == 8
     with database.read() as connection:
         assert [gap.reason for gap in survey(connection, ALL).gaps] == [NOT_FINISHED]
@@ -257,9 +250,7 @@ def test_what_a_difference_was_found_in_is_not_called_complete_and_the_next_sync
         assert survey(connection, ALL).gaps == []
 
 
-def test_a_window_with_a_difference_does_not_use_up_every_budget(
-    database, catalogue_path, sandbox, api
-):
+def test_a_window_with_a_difference_does_not_use_up_every_budget(database, address, sandbox, api):
     from dataclasses import replace
 
     fill(sandbox, 28)
@@ -267,7 +258,7 @@ def test_a_window_with_a_difference_does_not_use_up_every_budget(
         one = replace(ALL, start_date=f"2024-06-{day:02d}", end_date=f"2024-06-{day:02d}")
         sync(database, api, one)
         sandbox.clock.advance(60)
-    behind(catalogue_path, "DELETE FROM products WHERE sensing_start < '2024-06-02'")
+    plainly(address, "DELETE FROM products WHERE sensing_start < '2024-06-02'")
     began = sandbox.clock.now()
     for _ in range(4):
         sandbox.clock.advance(60)
@@ -278,9 +269,9 @@ def test_a_window_with_a_difference_does_not_use_up_every_budget(
 
 
 def test_what_a_repair_could_not_fetch_is_not_called_repaired(
-    database, catalogue_path, synced, sandbox, api
+    database, address, synced, sandbox, api
 ):
-    behind(catalogue_path, "DELETE FROM products")
+    plainly(address, "DELETE FROM products")
     walked = lambda r: "$expand" in r.query and "ContentDate" in r.query["$orderby"]  # noqa: E731
     sandbox.faults.next("short", rows=30, next_link=False, match=walked)
     report = verify(database, api, repair=True)

@@ -18,6 +18,7 @@ from satcat import scenes, space
 from satcat.conditions import Condition, is_one_of
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
+from satcat.functions import as_text, is_like
 from satcat.models import downloads, products
 
 #: Short names for columns that people sort, choose and group by, beside the columns' own.
@@ -143,7 +144,7 @@ def column(option: str, name: str) -> ColumnElement[Any]:
 def group(name: str) -> ColumnElement[Any]:
     """What products are grouped by: a column, or a period of the sensing start as text, `2024-06`."""
     if name in PERIODS:
-        return sa.func.substr(products.c.sensing_start, 1, PERIODS[name], type_=sa.Text())
+        return sa.func.substr(as_text(products.c.sensing_start), 1, PERIODS[name], type_=sa.Text())
     return column("--per", name)
 
 
@@ -175,11 +176,14 @@ def _scene() -> ColumnElement[Any]:
     c = products.c
     unknown = sa.or_(c.platform.is_(None), c.product_type.is_(None))
     untiled = sa.case(
-        (c.tile_id.is_(None), _joined(sa.func.substr(c.sensing_end, 1, _SECOND), c.absolute_orbit))
+        (
+            c.tile_id.is_(None),
+            _joined(sa.func.substr(as_text(c.sensing_end), 1, _SECOND), c.absolute_orbit),
+        )
     )
     alike = _joined(
         c.platform, c.product_type, c.processing_level, c.tile_id,
-        sa.func.substr(c.sensing_start, 1, _SECOND), untiled,
+        sa.func.substr(as_text(c.sensing_start), 1, _SECOND), untiled,
     )  # fmt: skip
     named = [(_looks_like(g.pattern), _parts(g.shared)) for g in scenes.GRAMMARS]
     # of what has neither name nor platform and type, nothing tells that two are one scene
@@ -225,7 +229,7 @@ def is_downloaded() -> Condition:
 
 
 def _looks_like(pattern: str) -> Condition:
-    return products.c.name.op("GLOB", is_comparison=True)(pattern)
+    return is_like(products.c.name, pattern)
 
 
 def _parts(parts: Sequence[scenes.Part]) -> ColumnElement[str]:

@@ -5,7 +5,6 @@ Every filter means here what it means online (see `names`). Values are bound; on
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,42 +13,16 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.visitors import InternalTraversal
 
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
+from satcat.functions import contains, each, is_like
 from satcat.models import products
 
 Condition: TypeAlias = ColumnElement[bool]
 _Wrap: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]""")
-
-
-class unindexed(ColumnElement[Any]):  # noqa: N801 - compiled like an operator, so spelt as one
-    """A column that must not choose the index: SQLite's unary plus.
-
-    Without it an equality of the collection looks better to SQLite than a few candidates do, and takes 200 times as
-    long on ten million products.
-    """
-
-    inherit_cache = True
-    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
-
-    def __init__(self, column: ColumnElement[Any]) -> None:
-        self.column = column
-        self.type = column.type
-
-
-@compiles(unindexed)
-def _anywhere(element: Any, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(element.column, **options))
-
-
-@compiles(unindexed, "sqlite")
-def _in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return "+" + str(compiler.process(element.column, **options))
 
 
 def conditions(filters: SearchFilters, wrap: _Wrap) -> list[Condition]:
@@ -70,9 +43,9 @@ def conditions(filters: SearchFilters, wrap: _Wrap) -> list[Condition]:
         found.append(c.publication_date >= filters.published)
     if filters.cloud_cover is not None:
         found.append(c.cloud_cover <= filters.cloud_cover)
-    found += [sa.func.instr(c.name, text) > 0 for text in filters.texts]
+    found += [contains(c.name, text) for text in filters.texts]
     if filters.name is not None:
-        found.append(wrap(c.name).op("GLOB", is_comparison=True)(filters.name.replace("[", "[[]")))
+        found.append(is_like(wrap(c.name), filters.name.replace("[", "[[]")))
     if filters.where is not None:
         found.append(sa.literal_column(_enclosed(filters.where), sa.Boolean()))
     return found
@@ -83,7 +56,8 @@ def check_where(connection: Connection, filters: SearchFilters) -> None:
     if filters.where is not None:
         condition = _enclosed(filters.where)
         with where_errors(filters):
-            connection.exec_driver_sql(f"EXPLAIN SELECT 1 FROM products WHERE {condition}").close()
+            colons = condition.replace(":", "\\:")  # which text() would take for parameters
+            connection.execute(sa.text(f"EXPLAIN SELECT 1 FROM products WHERE {colons}")).close()
 
 
 @contextmanager
@@ -92,16 +66,17 @@ def where_errors(filters: SearchFilters) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        told = getattr(error.orig, "sqlite_errorname", "")
-        if filters.where is None or told != "SQLITE_ERROR":
+        if filters.where is None or not _is_of_the_statement(error.orig):
             raise
-        raise FilterError(f"--where {filters.where}: {error.orig}") from None
+        said = str(error.orig).splitlines()[0]
+        raise FilterError(f"--where {filters.where}: {said}") from None
 
 
-def each(values: Iterable[Any]) -> sa.Select[Any]:
-    """A row for each of these texts or numbers, however many: they are one bound parameter."""
-    table = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-    return sa.select(table.c.value)
+def _is_of_the_statement(error: object) -> bool:
+    """Tell whether the database complains of the statement or its data, and not of a lock or a disk."""
+    of_statement = ("22", "42", "0A", "21")  # classes of PostgreSQL's codes
+    state = str(getattr(error, "sqlstate", None) or "")
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR" or state[:2] in of_statement
 
 
 def is_one_of(column: ColumnElement[Any], values: Iterable[Any]) -> Condition:

@@ -1,27 +1,23 @@
-"""The one place that opens a database: pragmas, migrations, transactions, locks.
+"""The one place that opens a catalogue: a file or a server's database, its version, its transactions, its lock.
 
-`Database.read()` and `Database.write()` are the only transactions. A write takes SQLite's write lock at its beginning
-(`BEGIN IMMEDIATE`), for a read that turns into a write fails at once when another process has written meanwhile.
+`Database.read()` and `Database.write()` are the only transactions. What is SQLite's alone is in `sqlite`, and what is
+PostgreSQL's in `postgresql`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import sqlite3
-from collections import Counter
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, RootTransaction, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from satcat import filesystems, locks
 from satcat.errors import (
     CatalogueBusyError,
-    CatalogueDamagedError,
     CatalogueError,
     CatalogueForeignError,
     CatalogueMissingError,
@@ -30,31 +26,37 @@ from satcat.errors import (
 )  # fmt: skip
 from satcat.models import SCHEMA_VERSION, products, tiles
 
-logger = logging.getLogger("satcat")
-
-#: "SATC", so that `file` and others can tell a catalogue from any other SQLite database.
-APPLICATION_ID = 0x53415443
-PAGE_SIZE = 16384  # bytes
-_MIN_SQLITE = (3, 38, 0)
-_LOOK = 2000  # milliseconds between two looks at whether to wait on
+_OURS = {"alembic_version", "products", "downloads", "sync_windows"}
 
 
-class Database:
-    """One open catalogue. Safe to share between threads; each transaction takes its own connection."""
+class Database(ABC):
+    """One open catalogue. Safe to share between threads; each transaction takes its own connection.
+
+    Attributes:
+        name: what people call it by: the file's path, or the URL without its password.
+    """
+
+    #: What SQLAlchemy raises, and the driver where SQLAlchemy is passed by.
+    _errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError,)
 
     def __init__(
         self,
-        path: Path,
+        name: str,
         engine: Engine,
         goes_on: Callable[[CatalogueBusyError], bool] | None = None,
     ) -> None:
-        self.path = path
+        self.name = name
         self.engine = engine
         self._goes_on = goes_on
 
-    @classmethod
-    def open(cls, where: str | Path, *, create: bool = False) -> Self:
-        """Open the catalogue at a path (or `sqlite:///` URL) and check its schema version.
+    @property
+    def path(self) -> Path:
+        """The file. Raises CatalogueError: a server keeps the catalogue."""
+        raise CatalogueError(f"{self.name} is kept by a server, not in a file")
+
+    @staticmethod
+    def open(where: str | Path, *, create: bool = False) -> Database:
+        """Open the catalogue at a path or URL, and check its schema version.
 
         Args:
             create: make a new catalogue where there is none.
@@ -62,11 +64,11 @@ class Database:
         Raises:
             CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError
         """
-        database = cls.connect(where, create=create)
+        database = Database.connect(where, create=create)
         try:
             if database.version() is None:
                 if not create:
-                    raise CatalogueMissingError(str(database.path))
+                    raise CatalogueMissingError(database.name)
                 database.upgrade()
             database.check_version()
         except BaseException:
@@ -74,30 +76,25 @@ class Database:
             raise
         return database
 
-    @classmethod
-    def connect(cls, where: str | Path, *, create: bool = False) -> Self:
-        """Open the file whatever its schema version is; for upgrades."""
-        path = sqlite_path(where)
-        if sqlite3.sqlite_version_info < _MIN_SQLITE:
-            raise CatalogueError(
-                f"SQLite {sqlite3.sqlite_version} is too old: satcat needs 3.38 or newer"
-            )
-        if not path.exists():
-            if not create:
-                raise CatalogueMissingError(str(path))
-            if not path.parent.is_dir():
-                raise CatalogueError(f"the folder {path.parent} does not exist: create it first")
-        elif path.is_dir():
-            raise CatalogueForeignError(str(path), "it is a folder")
-        return cls(path, _engine(path, create=create))
+    @staticmethod
+    def connect(where: str | Path, *, create: bool = False) -> Database:
+        """Open the file or the server's database whatever its schema version is; for upgrades."""
+        url = _url(where)
+        if url is not None and url.get_backend_name() == "postgresql":
+            from satcat.postgresql import PostgresDatabase
+
+            return PostgresDatabase.at(url)
+        from satcat.sqlite import SqliteDatabase
+
+        return SqliteDatabase.at(_path(where, url), create=create)
 
     def outwaiting(self, goes_on: Callable[[CatalogueBusyError], bool]) -> Self:
-        """The same catalogue for somebody who waits for the write lock as long as it takes, not half a minute.
+        """The same catalogue for somebody who waits for a lock, or for the server, as long as it takes.
 
         Args:
             goes_on: asked every few seconds meanwhile whether to go on waiting.
         """
-        return type(self)(self.path, self.engine, goes_on)
+        return type(self)(self.name, self.engine, goes_on)
 
     def close(self) -> None:
         """Close every connection; SQLite then folds its log back into the one file."""
@@ -112,7 +109,7 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the catalogue and writes nothing."""
-        with self._translated(), self.engine.connect() as connection, connection.begin():
+        with self._translated(), self._reading() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -122,40 +119,49 @@ class Database:
         Args:
             durable: survive a power cut too, not only a killed process; for what cannot be fetched again cheaply.
         """
-        safety = ("synchronous = FULL", "synchronous = NORMAL") if durable else None
-        with self._writing(safety) as connection:
+        with self._translated(), self._writing(durable=durable) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def syncing(self, purpose: str) -> Iterator[None]:
-        """Hold the lock that one sync at a time may hold, by whatever path the catalogue is reached.
+    def migrating(self) -> Iterator[Connection]:
+        """A write for migrations.
+
+        Raises:
+            CatalogueDamagedError: it would leave rows that refer to nothing, more than there were; nothing is stored.
+        """
+        with self._translated(), self._migrating() as connection:
+            yield connection
+
+    @abstractmethod
+    def syncing(self, purpose: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock that one sync at a time may hold, by whatever way the catalogue is reached.
 
         Raises:
             CatalogueLockedError: another process holds it.
         """
-        file = self.path.resolve()
-        lock = file.with_name(file.name + "-lock")
-        with locks.hold(lock, purpose, of=str(self.path)):
-            yield
+
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """What the catalogue takes on disk."""
 
     def version(self) -> str | None:
         """The schema version; None for a database that is still empty."""
         with self.read() as connection:
-            names = set(connection.scalars(sa.text("SELECT name FROM sqlite_master")))
+            names = self._table_names(connection)
             if not names:
                 return None
-            if not {"alembic_version", "products", "downloads", "sync_windows"} <= names:
-                raise CatalogueForeignError(str(self.path), "a database without satcat's tables")
+            if not names >= _OURS:
+                raise CatalogueForeignError(self.name, "a database without satcat's tables")
             versions = list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
         if len(versions) != 1 or not str(versions[0]).isdigit():
-            raise CatalogueForeignError(str(self.path), f"of an unknown schema {versions}")
+            raise CatalogueForeignError(self.name, f"of an unknown schema {versions}")
         return str(versions[0])
 
     def check_version(self) -> None:
         """Raise CatalogueOutdatedError unless this satcat made the schema."""
         found = self.version()
         if found != SCHEMA_VERSION:
-            raise CatalogueOutdatedError(str(self.path), found or "none", SCHEMA_VERSION)
+            raise CatalogueOutdatedError(self.name, found or "none", SCHEMA_VERSION)
 
     def upgrade(self) -> str:
         """Bring the schema to this satcat's version, in one transaction; returns that version.
@@ -169,211 +175,68 @@ class Database:
             self.check_version()
         with self.migrating() as connection:
             upgrade(connection)
-            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             if connection.scalar(sa.select(sa.func.count()).select_from(tiles)) == 0:
-                _fill_tiles(connection)
+                self._fill_tiles(connection)
         return SCHEMA_VERSION
 
-    @contextlib.contextmanager
-    def migrating(self) -> Iterator[Connection]:
-        """A write for migrations, with foreign keys off: else rebuilding a table would delete the rows that refer to it.
+    # What each engine does in its own way
 
-        Raises:
-            CatalogueDamagedError: it would leave rows that refer to nothing, more than there were; nothing is stored.
-        """
-        with self._writing(("foreign_keys = OFF", "foreign_keys = ON")) as connection:
-            before = _dangling(connection)
-            yield connection
-            more = _dangling(connection) - before
-            if more:
-                tables = ", ".join(sorted(more))
-                raise CatalogueDamagedError(
-                    str(self.path), f"{more.total()} rows of {tables} would refer to nothing"
-                )
+    @abstractmethod
+    def _reading(self) -> contextlib.AbstractContextManager[Connection]: ...
 
-    @contextlib.contextmanager
-    def _writing(self, pragmas: tuple[str, str] | None = None) -> Iterator[Connection]:
-        """A write, with one pragma set before it and another after it: inside a transaction they have no effect."""
-        with self._translated(), self.engine.connect() as opened:
-            driver: Any = opened.connection.driver_connection
-            connection = opened.execution_options(satcat_write=True)
-            if pragmas:
-                driver.execute(f"PRAGMA {pragmas[0]}")
-            try:
-                with self._begun(connection):
-                    yield connection
-            finally:
-                if pragmas:
-                    driver.execute(f"PRAGMA {pragmas[1]}")
+    @abstractmethod
+    def _writing(self, *, durable: bool) -> contextlib.AbstractContextManager[Connection]: ...
 
-    def _begun(self, connection: Connection) -> RootTransaction:
-        if self._goes_on is None:
-            return connection.begin()
-        driver: Any = connection.connection.driver_connection
-        (usual,) = driver.execute("PRAGMA busy_timeout").fetchone()
-        driver.execute(f"PRAGMA busy_timeout = {min(usual, _LOOK)}")
-        try:
-            while True:
-                try:
-                    return connection.begin()
-                except DBAPIError as error:
-                    known = _translate(str(self.path), error.orig)
-                    if not isinstance(known, CatalogueBusyError) or not self._goes_on(known):
-                        raise
-        finally:
-            driver.execute(f"PRAGMA busy_timeout = {usual}")
+    @abstractmethod
+    def _migrating(self) -> contextlib.AbstractContextManager[Connection]: ...
+
+    @abstractmethod
+    def _table_names(self, connection: Connection) -> set[str]:
+        """Of everything that is there; empty for a new database."""
+
+    @abstractmethod
+    def _fill_tiles(self, connection: Connection) -> None: ...
+
+    @abstractmethod
+    def _named(self, error: object) -> BaseException | None:
+        """What the driver complains of, in our own words; None: unknown."""
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Name what the database itself complains of in our own words."""
         try:
             yield
-        except (DBAPIError, sqlite3.Error) as error:
-            told = getattr(error, "orig", error)
-            if is_interrupt(told):
-                raise KeyboardInterrupt from None
-            known = _translate(str(self.path), told)
+        except self._errors as error:
+            known = self._named(getattr(error, "orig", error))
             if known is None:
                 raise
-            raise known from error
+            raise known from (None if isinstance(known, KeyboardInterrupt) else error)
 
 
-def sqlite_path(where: str | Path) -> Path:
-    """The file behind a path or an SQLAlchemy URL.
+def _url(where: str | Path) -> sa.URL | None:
+    """The URL, if it is one and of a database that satcat knows.
 
     Raises:
-        FilterError: the URL is of a database that satcat does not know.
+        FilterError: it is another one.
     """
     text = str(where)
     if "://" not in text:
-        return Path(text)
+        return None
     try:
         url = sa.make_url(text)
     except sa.exc.ArgumentError:  # which may quote a password
-        raise FilterError("--db is neither a path nor a URL such as sqlite:///satcat.db") from None
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        shown = url.render_as_string(hide_password=True)
+        url = None
+    kinds = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
+    if url is None or url.drivername not in kinds or not url.database or url.database == ":memory:":
+        shown = "" if url is None else " " + url.render_as_string(hide_password=True)
         raise FilterError(
-            f"--db {shown}: this version of satcat keeps catalogues in SQLite files; give a path"
+            f"--db{shown}: give a path, or a URL such as sqlite:///satcat.db or postgresql+psycopg://user@host/name"
         )
-    return Path(url.database)
+    return url
 
 
-def _engine(path: Path, *, create: bool) -> Engine:
-    url = sa.URL.create("sqlite", database=str(path))  # as text, a path could hold a ? of its own
-    how: dict[str, Any] = {"timeout": 30, "check_same_thread": False}
-    if filesystems.is_frozen(path):
-        logger.warning("%s is read as it is, for its folder cannot be written to", path)
-        where = filesystems.uri(path)
-        engine = sa.create_engine(url, creator=lambda: sqlite3.connect(where, uri=True, **how))
-    else:
-        engine = sa.create_engine(url, connect_args=how)
-    wal_is_safe = not filesystems.is_network(path)
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = (
-            None  # SQLAlchemy's "begin" below says when a transaction starts
-        )
-        _set_pragmas(connection, create=create, wal_is_safe=wal_is_safe)
-        register_functions(connection)
-        heed_signals(connection)
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("satcat_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    if not wal_is_safe:
-        logger.warning(
-            "%s is on a network file system: using a rollback journal, which is slower", path
-        )
-    return engine
-
-
-def _set_pragmas(connection: sqlite3.Connection, *, create: bool, wal_is_safe: bool) -> None:
-    def pragma(name: str) -> object:
-        return connection.execute(f"PRAGMA {name}").fetchone()[0]
-
-    if create and pragma("page_count") == 0:  # only a new file takes a page size
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    journal = "wal" if wal_is_safe else "delete"
-    # the mode is kept in the file: another program's database is not for us to change
-    if pragma("application_id") == APPLICATION_ID and pragma("journal_mode") != journal:
-        with contextlib.suppress(
-            sqlite3.OperationalError
-        ):  # a read-only or busy file keeps what it has
-            connection.execute(f"PRAGMA journal_mode = {journal}")
-    connection.executescript(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -24576;"
-        # in pages: a checkpoint every 64 MB, for each rewrites every page touched since the last one
-        "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;"
-    )
-
-
-def register_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection `ST_Intersects(footprint, area)`, both WKB, as PostGIS has it."""
-
-    def intersects(footprint: bytes | None, area: bytes) -> bool | None:
-        from satcat import footprints
-
-        return footprints.intersects(footprint, area)
-
-    connection.create_function("ST_Intersects", 2, intersects, deterministic=True)
-
-
-def heed_signals(connection: sqlite3.Connection) -> None:
-    """Let Ctrl-C end a statement that runs for long: SQLite comes back to Python now and then.
-
-    What a signal raises there, sqlite3 turns into an error of its own; `is_interrupt` knows it.
-    """
-    connection.set_progress_handler(lambda: 0, 1_000_000)
-
-
-def is_interrupt(error: object) -> bool:
-    """Tell whether this is what sqlite3 makes of a KeyboardInterrupt."""
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
-
-
-def _fill_tiles(connection: Connection) -> None:
-    from satcat.tiles import rows
-
-    marks = ", ".join("?" * len(tiles.columns))
-    connection.exec_driver_sql(
-        f"INSERT INTO tiles VALUES ({marks})", [tuple(row) for row in rows()]
-    )
-
-
-def _dangling(connection: Connection) -> Counter[str]:
-    """How many rows of each table refer to rows that are not there."""
-    return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
-
-
-def _translate(where: str, error: object) -> CatalogueError | None:
-    text = str(error)
-    if "file is not a database" in text or "file is encrypted" in text:
-        return CatalogueForeignError(where, "the file is no SQLite database")
-    if "malformed" in text:
-        return CatalogueDamagedError(where, text)
-    if "disk I/O error" in text:  # what a quota gives, too
-        return CatalogueError(
-            f"{where} cannot be read or written ({text}): check the disk and its quota"
-        )
-    if "database is locked" in text:
-        return CatalogueBusyError(where)
-    if "FOREIGN KEY constraint failed" in text:
-        return CatalogueError(
-            f"{where}: a row of a table of your own refers to one that is to go: declare its foreign key with "
-            "ON DELETE CASCADE, or do without"
-        )
-    if "readonly database" in text or "unable to open database" in text:
-        return CatalogueError(f"{where} cannot be opened for this ({text}): check its permissions")
-    if "full" in text and isinstance(error, sqlite3.OperationalError):
-        return CatalogueError(
-            f"{where} cannot grow ({text}): make room on the disk; nothing stored is lost"
-        )
-    return None
+def _path(where: str | Path, url: sa.URL | None) -> Path:
+    return Path(where) if url is None else Path(url.database or "")
 
 
 def count_products(connection: Connection) -> int:

@@ -5,7 +5,7 @@
         TimeError, FootprintError, TileError
       CatalogueError                3  the catalogue is missing, of another schema version, or damaged
         CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError,
-        CatalogueBusyError
+        CatalogueBusyError, CatalogueUnreachableError
       MissingLibraryError (ImportError)  1  something optional needs a library that is not installed
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
@@ -135,6 +135,17 @@ class CatalogueBusyError(CatalogueError):
 
     def __str__(self) -> str:
         return f"{self.where} is in use by another program that does not let go: close it and try again"
+
+
+class CatalogueUnreachableError(CatalogueBusyError):
+    """The server that keeps the catalogue does not answer, or has ended the session."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        SatcatError.__init__(self, where, reason)
+        self.where, self.reason = where, reason
+
+    def __str__(self) -> str:
+        return f"the server of {self.where} does not answer ({self.reason}): check that it runs, and try again"
 
 
 class CatalogueLockedError(SatcatError):

@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from satcat import spatial_index
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters, option
-from satcat.models import products, products_rtree
+from satcat.models import products
 
 _SPELT = ("collection", "product_type", "processing_level", "platform")
 _SAMPLE = 5_000  # products of each collection that are looked at for what values there are
@@ -96,12 +97,7 @@ def _met(connection: Connection, area: Any) -> bool:
     """Tell whether the box of any product meets one of the area: a look at the index alone."""
     from satcat import footprints
 
-    entry = products_rtree.c
-    for west, south, east, north in footprints.boxes(area):
-        meets = (entry.west <= east, entry.east >= west, entry.south <= north, entry.north >= south)
-        if connection.scalar(sa.select(entry.pk).where(*meets).limit(1)) is not None:
-            return True
-    return False
+    return spatial_index.is_any_met(connection, footprints.boxes(area))
 
 
 def _names(filters: SearchFilters) -> Iterator[str]:

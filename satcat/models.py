@@ -17,16 +17,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 
-from satcat.columns import Instant, Json, utc_now
+from satcat.columns import Footprint, Instant, Json, Text, utc_now
 
 #: The newest migration. A constant, so that opening a catalogue does not load Alembic; a test holds it to the truth.
 SCHEMA_VERSION = "0001"
@@ -83,7 +81,7 @@ products = Table(
     Column("south", Double),
     Column("east", Double),
     Column("north", Double),
-    Column("footprint", LargeBinary),
+    Column("footprint", Footprint),
     Column("attributes", Json, nullable=False, server_default="{}"),
     Column("content_hash", Text, nullable=False),
     Column("first_seen_at", Instant, nullable=False),
@@ -149,7 +147,7 @@ tiles = Table(
     Column("south", Double, nullable=False),
     Column("east", Double, nullable=False),
     Column("north", Double, nullable=False),
-    Column("footprint", LargeBinary, nullable=False),
+    Column("footprint", Footprint, nullable=False),
     Column("area_km2", Double, nullable=False),
     Column("land", Boolean),
     CheckConstraint("grid IN ('mgrs', 'wrs2')", name="grid"),

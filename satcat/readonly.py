@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from satcat import filesystems
-from satcat.database import heed_signals, is_interrupt, register_functions
 from satcat.errors import CatalogueDamagedError, CatalogueError, FilterError, SatcatError
+from satcat.sqlite import heed_signals, is_interrupt, register_functions
 
 _READS = {
     sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE,

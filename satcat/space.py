@@ -1,6 +1,6 @@
 """Where: the tiles and areas of SearchFilters -> conditions on `products`, exactly.
 
-SQLite finds products quickly by tile or by the R*Tree, whose boxes in space and time hold more than what matches. What a
+Products are found quickly by tile or by the spatial index, whose boxes in space and time hold more than what matches. What a
 box leaves open is decided here, by comparing footprints with the area thousands at a time; the conditions then name the
 keys that are left. So whatever is built on them (windows, counts, limits, INSERTs) needs no geometry of its own. An area
 that a million products touch takes some 200 MB meanwhile, and SQLite's cache as much again.
@@ -8,9 +8,7 @@ that a million products touch takes some 200 MB meanwhile, and SQLite's cache as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -18,32 +16,18 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
-from satcat import names
-from satcat.conditions import Condition, as_it_is, conditions, each, is_one_of, sensed, unindexed
+from satcat import names, spatial_index
+from satcat.batches import batches
+from satcat.conditions import Condition, as_it_is, conditions, is_one_of, sensed
 from satcat.filters import SearchFilters
+from satcat.functions import each, unindexed
 from satcat.models import products
 from satcat.times import Interval
 
 if TYPE_CHECKING:
     from satcat.overlap import Area, Flags, Keys
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # day 0 of the R*Tree
-_NEVER = 1e7  # days before and after it
-# SQLite's julianday() rounds to milliseconds, so that a day may come out later than the instant itself.
-_ROUNDING = 1 / 86_400  # a second, in days
 _BATCH = 10_000  # footprints in memory at once
-
-# What lies in one area lies on pages all over the file, and is read twice: 256 MB, if there is as much to read.
-_LARGE_CACHE = "PRAGMA cache_size = -262144"
-
-# Boxes first, by CROSS JOIN: with the R*Tree first SQLite would look up the times alone, and test every box on them.
-_ENTRIES = """
-    SELECT abs(entry.pk), entry.west, entry.south, entry.east, entry.north
-    FROM json_each(?) AS box CROSS JOIN products_rtree AS entry
-    WHERE entry.west <= json_extract(box.value, '$[2]') AND entry.east >= json_extract(box.value, '$[0]')
-      AND entry.south <= json_extract(box.value, '$[3]') AND entry.north >= json_extract(box.value, '$[1]')
-      AND entry.last_day >= ? AND entry.first_day <= ?
-"""
 _TILED = products.alias("tiled")
 _OUTLINED = products.c.footprint.is_not(None)
 
@@ -100,14 +84,13 @@ def _touching(
     """The keys of products that touch the area: all that `found` holds for, and maybe some others.
 
     Args:
-        few: start from `found`, which few products meet, and not from the R*Tree.
+        few: start from `found`, which few products meet, and not from the spatial index.
     """
     from satcat.overlap import Area
 
     ready = Area(area)
     if few:
         return _tested(connection, found, ready.touches)
-    connection.exec_driver_sql(_LARGE_CACHE).close()
     sure, open_ = _by_index(connection, ready, interval)
     if not open_:
         return sure
@@ -120,12 +103,10 @@ def _by_index(
     """The keys of products whose box lies in the area whole, and of others whose box meets one of it."""
     import numpy as np
 
-    first = -_NEVER if interval.start is None else _day(interval.start) - _ROUNDING
-    last = _NEVER if interval.end is None else _day(interval.end) + _ROUNDING
-    rows = connection.exec_driver_sql(_ENTRIES, (json.dumps(area.boxes()), first, last))
+    rows = spatial_index.entries(connection, area.boxes(), interval)
     sure: list[Keys] = [np.empty(0, np.int64)]
     met: list[Keys] = [np.empty(0, np.int64)]
-    for page in rows.partitions(_BATCH):
+    for page in batches(rows, _BATCH):
         table = np.fromiter(chain.from_iterable(page), np.float64).reshape(-1, 5)
         surely, maybe = area.sort_out(table[:, 1:])
         sure.append(table[surely, 0].astype(np.int64))
@@ -140,7 +121,7 @@ def _tested(
     """The keys of those of these products whose footprint passes the test."""
     statement = sa.select(products.c.pk, products.c.footprint).where(*found, _OUTLINED)
     passed: list[int] = []
-    for page in connection.execute(statement).partitions(_BATCH):
+    for page in connection.execute(statement, execution_options={"yield_per": _BATCH}).partitions():
         keys, stored = zip(*page, strict=True)
         passed += [key for key, fits in zip(keys, test(stored).tolist(), strict=True) if fits]
     return passed
@@ -179,7 +160,3 @@ def _touched_tiles(filters: SearchFilters) -> Any:
     from satcat import tiles
 
     return shapely.union_all([tiles.footprint(tile) for tile in filters.tiles])
-
-
-def _day(moment: datetime) -> float:
-    return (moment - _EPOCH) / timedelta(days=1)

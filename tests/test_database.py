@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from satcat import filesystems, readonly
-from satcat.database import APPLICATION_ID, PAGE_SIZE, Database
+from satcat.database import Database
+from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
 from satcat.errors import (
     CatalogueDamagedError,
     CatalogueError,
@@ -207,7 +208,7 @@ def test_an_sqlite_url_is_a_path(catalogue_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://me:secret@host/satcat", "sqlite://", "sqlite:///:memory:"]
+    "url", ["mysql://me:secret@host/satcat", "sqlite://", "sqlite:///:memory:"]
 )
 def test_another_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(FilterError) as raised:

@@ -40,10 +40,12 @@ LINES = (
     PURE,
     {"filters"},
     {"columns"},
+    {"functions"},
     {"models", "api", "vouching", "sandbox"},
     {"upgrades", "integrity", "compat"},
     {"database"},
-    {"conditions", "readonly", "snapshots"},
+    {"sqlite", "postgresql"},
+    {"conditions", "spatial_index", "readonly", "snapshots"},
     {"space"},
     {"choice"},
     {"select"},
@@ -55,8 +57,8 @@ LINES = (
     {"__main__", "__init__"},
 )
 LINE_OF = {part: number for number, parts in enumerate(LINES) for part in parts}
-#: `mirrored` asks the ledger, which sync keeps, what is finished.
-ALLOWED = {("mirrored", "sync")}
+#: `mirrored` asks the ledger, which sync keeps, what is finished. `Database.connect` chooses between its own two kinds.
+ALLOWED = {("mirrored", "sync"), ("database", "sqlite"), ("database", "postgresql")}
 
 
 def part_of(module: str) -> str:

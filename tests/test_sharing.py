@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from satcat.database import PAGE_SIZE, Database
+from satcat.database import Database
+from satcat.sqlite import PAGE_SIZE
 from satcat.errors import CatalogueError, CatalogueLockedError
 from satcat.models import SCHEMA_VERSION, downloads, products, tiles
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from satcat.database import APPLICATION_ID, Database
+from satcat.database import Database
+from satcat.sqlite import APPLICATION_ID
 from satcat.errors import FilterError
 from satcat.models import downloads
 from satcat.snapshots import snapshot

@@ -7,37 +7,46 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
+
+from satcat.migrations import on_postgresql
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-INSTANT = sa.Text()
-JSON = sa.Text()
+# Text that sorts by code points in PostgreSQL too.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
+JSON = sa.Text().with_variant(postgresql.JSONB(), "postgresql")
+FOOTPRINT = sa.LargeBinary().with_variant(on_postgresql.Geometry(), "postgresql")
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-NOW = sa.text("(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))")
 
 
 def upgrade() -> None:
+    on_server = op.get_bind().dialect.name == "postgresql"
+    now = sa.text(
+        "clock_timestamp()" if on_server else "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
+    )
     op.create_table(
         "account_slots",
-        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("account", TEXT, nullable=False),
         sa.Column("slot", sa.Integer(), nullable=False),
-        sa.Column("worker", sa.Text()),
+        sa.Column("worker", TEXT),
         sa.Column("claim", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("lease_until", INSTANT),
         sa.PrimaryKeyConstraint("account", "slot", name="pk_account_slots"),
     )
     op.create_table(
         "deleted_products",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text()),
-        sa.Column("collection", sa.Text()),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("name", TEXT),
+        sa.Column("collection", TEXT),
         sa.Column("sensing_start", INSTANT),
         sa.Column("deletion_date", INSTANT),
-        sa.Column("deletion_cause", sa.Text()),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("deletion_cause", TEXT),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("noticed_at", INSTANT, nullable=False),
         sa.Column("record", JSON),
         sa.CheckConstraint("kind IN ('deleted', 'vanished')", name="ck_deleted_products_kind"),
@@ -47,36 +56,36 @@ def upgrade() -> None:
     op.create_table(
         "download_attempts",
         sa.Column("id", SERIAL, nullable=False),
-        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("product_id", TEXT, nullable=False),
         sa.Column("claim", sa.Integer(), nullable=False),
-        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("worker", TEXT, nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
         sa.Column("finished_at", INSTANT),
         sa.Column("bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("outcome", sa.Text()),
-        sa.Column("error", sa.Text()),
+        sa.Column("outcome", TEXT),
+        sa.Column("error", TEXT),
         sa.PrimaryKeyConstraint("id", name="pk_download_attempts"),
     )
     op.create_index("ix_download_attempts_product", "download_attempts", ["product_id"])
     op.create_table(
         "downloads",
-        sa.Column("product_id", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), server_default="queued", nullable=False),
+        sa.Column("product_id", TEXT, nullable=False),
+        sa.Column("status", TEXT, server_default="queued", nullable=False),
         sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("include", sa.Text()),
-        sa.Column("requested_at", INSTANT, server_default=NOW, nullable=False),
+        sa.Column("include", TEXT),
+        sa.Column("requested_at", INSTANT, server_default=now, nullable=False),
         sa.Column("not_before", INSTANT),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("error", sa.Text()),
-        sa.Column("worker", sa.Text()),
+        sa.Column("error", TEXT),
+        sa.Column("worker", TEXT),
         sa.Column("claim", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("lease_until", INSTANT),
-        sa.Column("path", sa.Text()),
+        sa.Column("path", TEXT),
         sa.Column("size_bytes", sa.BigInteger()),
         sa.Column("bytes_done", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("checksum_algorithm", sa.Text()),
-        sa.Column("checksum", sa.Text()),
-        sa.Column("verification", sa.Text(), server_default="none", nullable=False),
+        sa.Column("checksum_algorithm", TEXT),
+        sa.Column("checksum", TEXT),
+        sa.Column("verification", TEXT, server_default="none", nullable=False),
         sa.Column("started_at", INSTANT),
         sa.Column("finished_at", INSTANT),
         sa.Column("verified_at", INSTANT),
@@ -94,20 +103,20 @@ def upgrade() -> None:
     op.create_table(
         "products",
         sa.Column("pk", SERIAL, nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("collection", sa.Text(), nullable=False),
-        sa.Column("product_type", sa.Text()),
-        sa.Column("processing_level", sa.Text()),
-        sa.Column("processing_baseline", sa.Text()),
-        sa.Column("platform", sa.Text()),
-        sa.Column("instrument", sa.Text()),
-        sa.Column("tile_id", sa.Text()),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("collection", TEXT, nullable=False),
+        sa.Column("product_type", TEXT),
+        sa.Column("processing_level", TEXT),
+        sa.Column("processing_baseline", TEXT),
+        sa.Column("platform", TEXT),
+        sa.Column("instrument", TEXT),
+        sa.Column("tile_id", TEXT),
         sa.Column("relative_orbit", sa.Integer()),
         sa.Column("absolute_orbit", sa.Integer()),
-        sa.Column("orbit_direction", sa.Text()),
-        sa.Column("polarisation", sa.Text()),
+        sa.Column("orbit_direction", TEXT),
+        sa.Column("polarisation", TEXT),
         sa.Column("cloud_cover", sa.Double()),
         sa.Column("sensing_start", INSTANT, nullable=False),
         sa.Column("sensing_end", INSTANT),
@@ -117,16 +126,16 @@ def upgrade() -> None:
         sa.Column("eviction_date", INSTANT),
         sa.Column("online", sa.Boolean()),
         sa.Column("size_bytes", sa.BigInteger()),
-        sa.Column("s3_path", sa.Text()),
-        sa.Column("md5", sa.Text()),
-        sa.Column("blake3", sa.Text()),
+        sa.Column("s3_path", TEXT),
+        sa.Column("md5", TEXT),
+        sa.Column("blake3", TEXT),
         sa.Column("west", sa.Double()),
         sa.Column("south", sa.Double()),
         sa.Column("east", sa.Double()),
         sa.Column("north", sa.Double()),
-        sa.Column("footprint", sa.LargeBinary()),
+        sa.Column("footprint", FOOTPRINT),
         sa.Column("attributes", JSON, server_default="{}", nullable=False),
-        sa.Column("content_hash", sa.Text(), nullable=False),
+        sa.Column("content_hash", TEXT, nullable=False),
         sa.Column("first_seen_at", INSTANT, nullable=False),
         sa.Column("changed_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("pk", name="pk_products"),
@@ -153,15 +162,15 @@ def upgrade() -> None:
     op.create_table(
         "scopes",
         sa.Column("id", SERIAL, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("collection", sa.Text(), nullable=False),
-        sa.Column("filters", sa.Text(), nullable=False),
-        sa.Column("slices", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("url", TEXT, nullable=False),
+        sa.Column("collection", TEXT, nullable=False),
+        sa.Column("filters", TEXT, nullable=False),
+        sa.Column("slices", TEXT, nullable=False),
         sa.Column("sensing_start", INSTANT),
         sa.Column("sensing_end", INSTANT),
-        sa.Column("created_at", INSTANT, server_default=NOW, nullable=False),
+        sa.Column("created_at", INSTANT, server_default=now, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_scopes"),
         sa.UniqueConstraint("name", name="uq_scopes_name"),
         sqlite_autoincrement=True,
@@ -169,30 +178,30 @@ def upgrade() -> None:
     op.create_table(
         "sync_runs",
         sa.Column("id", SERIAL, nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("scope_id", sa.Integer()),
-        sa.Column("scope", sa.Text()),
+        sa.Column("scope", TEXT),
         sa.Column("started_at", INSTANT, nullable=False),
         sa.Column("finished_at", INSTANT),
-        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("host", TEXT, nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("requests", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("added", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("changed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("deleted", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("outcome", sa.Text()),
-        sa.Column("error", sa.Text()),
+        sa.Column("outcome", TEXT),
+        sa.Column("error", TEXT),
         sa.Column("report", JSON),
         sa.CheckConstraint("kind IN ('sync', 'verify')", name="ck_sync_runs_kind"),
         sa.PrimaryKeyConstraint("id", name="pk_sync_runs"),
     )
     op.create_table(
         "tile_months",
-        sa.Column("tile_id", sa.Text(), nullable=False),
-        sa.Column("product_type", sa.Text(), nullable=False),
-        sa.Column("month", sa.Text(), nullable=False),
-        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("tile_id", TEXT, nullable=False),
+        sa.Column("product_type", TEXT, nullable=False),
+        sa.Column("month", TEXT, nullable=False),
+        sa.Column("collection", TEXT, nullable=False),
         sa.Column("products", sa.Integer(), nullable=False),
         sa.Column("clear_products", sa.Integer(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
@@ -205,10 +214,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "tile_years",
-        sa.Column("tile_id", sa.Text(), nullable=False),
-        sa.Column("product_type", sa.Text(), nullable=False),
-        sa.Column("year", sa.Text(), nullable=False),
-        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("tile_id", TEXT, nullable=False),
+        sa.Column("product_type", TEXT, nullable=False),
+        sa.Column("year", TEXT, nullable=False),
+        sa.Column("collection", TEXT, nullable=False),
         sa.Column("products", sa.Integer(), nullable=False),
         sa.Column("clear_products", sa.Integer(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
@@ -232,14 +241,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "tiles",
-        sa.Column("tile_id", sa.Text(), nullable=False),
-        sa.Column("grid", sa.Text(), nullable=False),
+        sa.Column("tile_id", TEXT, nullable=False),
+        sa.Column("grid", TEXT, nullable=False),
         sa.Column("epsg", sa.Integer()),
         sa.Column("west", sa.Double(), nullable=False),
         sa.Column("south", sa.Double(), nullable=False),
         sa.Column("east", sa.Double(), nullable=False),
         sa.Column("north", sa.Double(), nullable=False),
-        sa.Column("footprint", sa.LargeBinary(), nullable=False),
+        sa.Column("footprint", FOOTPRINT, nullable=False),
         sa.Column("area_km2", sa.Double(), nullable=False),
         sa.Column("land", sa.Boolean()),
         sa.CheckConstraint("grid IN ('mgrs', 'wrs2')", name="ck_tiles_grid"),
@@ -264,7 +273,7 @@ def upgrade() -> None:
         "sync_cursors",
         sa.Column("scope_id", SERIAL, nullable=False),
         sa.Column("slice", sa.Integer(), nullable=False),
-        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("feed", TEXT, nullable=False),
         sa.Column("position", INSTANT, nullable=False),
         sa.CheckConstraint(
             "feed IN ('publication', 'modification', 'deletion')", name="ck_sync_cursors_feed"
@@ -277,7 +286,7 @@ def upgrade() -> None:
     op.create_table(
         "sync_lateness",
         sa.Column("scope_id", SERIAL, nullable=False),
-        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("product_id", TEXT, nullable=False),
         sa.Column("publication_date", INSTANT, nullable=False),
         sa.Column("noticed_at", INSTANT, nullable=False),
         sa.Column("late_seconds", sa.Double(), nullable=False),
@@ -291,12 +300,12 @@ def upgrade() -> None:
         sa.Column("id", SERIAL, nullable=False),
         sa.Column("scope_id", SERIAL, nullable=False),
         sa.Column("slice", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("feed", sa.Text(), nullable=False),
-        sa.Column("product_id", sa.Text()),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("feed", TEXT, nullable=False),
+        sa.Column("product_id", TEXT),
         sa.Column("position", INSTANT),
-        sa.Column("error", sa.Text(), nullable=False),
-        sa.Column("raw", sa.Text()),
+        sa.Column("error", TEXT, nullable=False),
+        sa.Column("raw", TEXT),
         sa.Column("first_at", INSTANT, nullable=False),
         sa.Column("last_at", INSTANT, nullable=False),
         sa.Column("resolved_at", INSTANT),
@@ -314,16 +323,16 @@ def upgrade() -> None:
         sa.Column("slice", sa.Integer(), nullable=False),
         sa.Column("window_start", INSTANT),
         sa.Column("window_end", INSTANT),
-        sa.Column("status", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("status", TEXT, server_default="pending", nullable=False),
         sa.Column("published_before", INSTANT),
         sa.Column("resume_at", INSTANT),
         sa.Column("seen_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("seen_digest", sa.Text()),
+        sa.Column("seen_digest", TEXT),
         sa.Column("server_count", sa.Integer()),
-        sa.Column("id_digest", sa.Text()),
+        sa.Column("id_digest", TEXT),
         sa.Column("listed_at", INSTANT),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("error", sa.Text()),
+        sa.Column("error", TEXT),
         sa.CheckConstraint(
             "status IN ('pending', 'complete', 'mismatch')", name="ck_sync_windows_status"
         ),
@@ -333,7 +342,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sync_windows"),
     )
     op.create_index("ix_sync_windows_scope", "sync_windows", ["scope_id", "slice", "window_start"])
-    for statement in (*SPATIAL_INDEX, *TILE_MONTHS, TILE_COVERAGE):
+    derived = on_postgresql.DERIVED if on_server else (*SPATIAL_INDEX, *TILE_MONTHS, TILE_COVERAGE)
+    for statement in derived:
         op.get_bind().exec_driver_sql(statement)
 
 

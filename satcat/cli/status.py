@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,10 +22,8 @@ def command(settings: Settings) -> None:
     """Show how complete and how old the mirror is, and what the queue holds."""
     with settings.open() as catalogue:
         state = catalogue.status()
-        path = catalogue.database.path
-    click.echo(
-        f"{path}: {wording.count(state.products, 'product')}, {wording.size(_on_disk(path))} on disk"
-    )
+        name, size = catalogue.database.name, catalogue.database.size_bytes()
+    click.echo(f"{name}: {wording.count(state.products, 'product')}, {wording.size(size)} on disk")
     rows = [_row(scope) for scope in state.scopes]
     if rows:
         click.echo()
@@ -73,9 +70,3 @@ def _queue(state: Status) -> str:
         if tally.rows
     ]
     return ", ".join(parts) or "nothing is marked"
-
-
-def _on_disk(path: Path) -> int:
-    """Bytes of the file and of the log beside it."""
-    files = (path, path.with_name(path.name + "-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())

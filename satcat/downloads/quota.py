@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from satcat.downloads.queue import clock
+from satcat.functions import as_text
 from satcat.models import download_attempts
 
 #: Bytes in a rolling period of so many days; beyond, there is one connection of `SLOW_RATE` bytes a second.
@@ -26,7 +27,7 @@ def transferred(connection: Connection) -> list[int]:
     """Bytes that this catalogue fetched, day by day, today last; also what was thrown away again."""
     now = clock(connection)
     table = download_attempts
-    day = sa.func.substr(table.c.started_at, 1, 10, type_=sa.Text())
+    day = sa.func.substr(as_text(table.c.started_at), 1, 10, type_=sa.Text())
     begun = table.c.started_at > now - timedelta(days=DAYS)
     rows = connection.execute(sa.select(day, sa.func.sum(table.c.bytes)).where(begun).group_by(day))
     by_day = {text: int(total) for text, total in rows}

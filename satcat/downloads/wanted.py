@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Table
 
 from satcat.batches import batches
-from satcat.conditions import each
+from satcat.functions import each
 from satcat.models import deleted_products, downloads, products
 from satcat.select import MIN_PREFIX, stem
 

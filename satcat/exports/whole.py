@@ -55,7 +55,7 @@ def may_be_replaced(target: Path) -> bool:
 
 def _refuse_what_is_in_use(target: Path) -> None:
     """Refuse to put a file in the place of a catalogue, or of a database whose log would then be taken for the new one's."""
-    from satcat.database import APPLICATION_ID
+    from satcat.sqlite import APPLICATION_ID
 
     if not target.is_file():
         return

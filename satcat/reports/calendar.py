@@ -13,6 +13,7 @@ from satcat import choice, mirrored, space, times
 from satcat.conditions import check_where, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
+from satcat.functions import as_text, joined_once
 from satcat.mirrored import NOT_MIRRORED
 from satcat.models import products
 from satcat.reports import expected
@@ -106,11 +107,8 @@ def _last_year(connection: Connection, filters: SearchFilters) -> int:
 
 def _days(connection: Connection, filters: SearchFilters) -> Iterator[Day]:
     c = products.c
-    day = sa.func.substr(c.sensing_start, 1, 10, type_=sa.Text())
-    listed = [
-        sa.func.group_concat(column.distinct(), type_=sa.Text())
-        for column in (c.relative_orbit, c.platform, c.product_type)
-    ]
+    day = sa.func.substr(as_text(c.sensing_start), 1, 10, type_=sa.Text())
+    listed = [joined_once(column) for column in (c.relative_orbit, c.platform, c.product_type)]
     statement = (
         sa.select(
             day,

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection
 from satcat import choice, footprints, space
 from satcat.batches import batches
 from satcat.filters import SearchFilters
+from satcat.functions import as_text
 from satcat.models import products
 from satcat.reports import looks
 from satcat.reports.groups import Group, Grouping, Key, Outlines, merged
@@ -68,10 +69,10 @@ def _statement(
     narrowed: Sequence[ColumnElement[bool]],
 ) -> sa.Select[Any]:
     c = products.c
-    start = sa.type_coerce(c.sensing_start, sa.Text())
+    start = as_text(c.sensing_start)
     columns = [
         c.collection, c.product_type, c.relative_orbit if grouping.orbits else sa.null(),
-        sa.func.substr(start, 1, grouping.length) if grouping.period else sa.null(),
+        sa.func.substr(start, 1, grouping.length, type_=sa.Text()) if grouping.period else sa.null(),
         start, c.cloud_cover, c.size_bytes, choice.is_downloaded() if grouping.downloads else sa.false(), c.footprint,
     ]  # fmt: skip
     found = sa.select(*columns).where(

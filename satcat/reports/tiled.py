@@ -19,8 +19,9 @@ from sqlalchemy.sql.elements import Null
 
 from satcat import space
 from satcat.batches import batches
-from satcat.conditions import as_it_is, conditions, is_one_of, unindexed
+from satcat.conditions import as_it_is, conditions, is_one_of
 from satcat.filters import SearchFilters
+from satcat.functions import as_text, exactly, joined, json_array, unindexed, within
 from satcat.models import downloads, products, tile_months, tile_years
 from satcat.reports import looks, periods
 from satcat.reports.groups import CLEAR, Group, Grouping, Key, Outlines, merged
@@ -65,29 +66,24 @@ def _by_type(connection: Connection, filters: SearchFilters, grouping: Grouping)
 def _measures(grouping: Grouping) -> ColumnElement[str]:
     """What is measured, in the order in which `_measured` reads it."""
     c = products.c
-    start = sa.type_coerce(c.sensing_start, sa.Text())
+    start = as_text(c.sensing_start)
     clear = c.cloud_cover <= grouping.clear
     size = sa.func.coalesce(sa.func.sum(c.size_bytes), 0)
     measures: list[ColumnElement[Any]] = [
         sa.func.count(), sa.func.count(sa.case((clear, 1))), size, sa.func.min(start), sa.func.max(start),
     ]  # fmt: skip
     if grouping.looks:
-        clouds = [
-            sa.func.count(c.cloud_cover), _exact(sa.func.min(c.cloud_cover)), _exact(sa.func.avg(c.cloud_cover)),
+        clouds: list[ColumnElement[Any]] = [
+            sa.func.count(c.cloud_cover), exactly(sa.func.min(c.cloud_cover)), exactly(sa.func.avg(c.cloud_cover)),
         ]  # fmt: skip
         measures += clouds if grouping.clouds else [sa.literal(0), sa.null(), sa.null()]
         measures += [
-            sa.func.group_concat(start, ""),
-            sa.func.group_concat(sa.case((clear, start)), "") if grouping.clear_looks else sa.null(),
+            joined(start, ""),
+            joined(sa.case((clear, start)), "") if grouping.clear_looks else sa.null(),
         ]  # fmt: skip
     if grouping.looks and grouping.medians:
-        measures.append(sa.func.group_concat(_exact(c.cloud_cover), ","))
-    return sa.func.json_array(*measures, type_=sa.Text())
-
-
-def _exact(number: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A number as text with all its digits; SQLite's JSON keeps but 15."""
-    return sa.case((number.is_not(None), sa.func.printf("%!.17g", number)))
+        measures.append(joined(exactly(c.cloud_cover), ","))
+    return json_array(*measures)
 
 
 def _measured(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
@@ -118,18 +114,17 @@ def _tile_by_tile(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     """
     kinds = _kinds(filters, grouping)
     product_type = sa.func.nullif(kinds.c.product_type, "")
-    start = sa.type_coerce(products.c.sensing_start, sa.Text())
     asked = replace(filters, tile_id=None, collection=None)
-    within = []
+    inside = []
     wrap: Callable[[ColumnElement[Any]], ColumnElement[Any]] = as_it_is
     if grouping.period:  # of several bounds on the start SQLite takes one; let it be the narrow one
         wrap = unindexed
-        within = [start > kinds.c.period, start < kinds.c.period.concat("~")]
+        inside = [within(products.c.sensing_start, kinds.c.period)]
     held = sa.select(_measures(grouping)).where(
         products.c.tile_id == kinds.c.tile_id,
         products.c.product_type.is_not_distinct_from(product_type),
         unindexed(products.c.collection) == kinds.c.collection,
-        *within,
+        *inside,
         *conditions(asked, wrap),
     )
     keys = [kinds.c.tile_id, kinds.c.collection, product_type, sa.null(), kinds.c.period]
@@ -167,7 +162,7 @@ def _all_at_once(connection: Connection, filters: SearchFilters, grouping: Group
 def _keys(grouping: Grouping) -> list[ColumnElement[Any]]:
     """The columns of a Key."""
     c = products.c
-    period = sa.func.substr(c.sensing_start, 1, grouping.length, type_=sa.Text())
+    period = sa.func.substr(as_text(c.sensing_start), 1, grouping.length, type_=sa.Text())
     return [
         c.tile_id, c.collection, c.product_type, c.relative_orbit if grouping.orbits else sa.null(),
         period if grouping.period else sa.null(),
@@ -239,8 +234,8 @@ def _summaries(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     sums: list[ColumnElement[Any]] = [sa.func.sum(column) for column in counts]
     if grouping.looks:
         sums += [
-            sa.func.group_concat(c.month, ""), sa.func.group_concat(c.days, " "),
-            sa.func.group_concat(c.clear_days, " ") if grouping.clear_looks else sa.null(),
+            joined(c.month, ""), joined(c.days, " "),
+            joined(c.clear_days, " ") if grouping.clear_looks else sa.null(),
         ]  # fmt: skip
     return found.add_columns(*sums).group_by(*keys)
 

@@ -1,0 +1,290 @@
+"""Catalogues in PostgreSQL with PostGIS: one database on a server that many machines share.
+
+Writes run beside each other: what two of them may want at once is taken by row locks, and given up by leases. A session
+that does nothing in the middle of a transaction is ended by the server, so that no frozen machine keeps rows from the
+others. Passwords come from the URL, or as libpq has them: ~/.pgpass, PGPASSWORD, a service file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Self
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, event
+
+from satcat.database import Database
+from satcat.errors import (
+    CatalogueBusyError,
+    CatalogueDamagedError,
+    CatalogueError,
+    CatalogueLockedError,
+    CatalogueUnreachableError,
+    MissingLibraryError,
+)
+from satcat.models import tiles
+
+try:
+    import psycopg
+    from psycopg.adapt import Loader
+except ImportError:
+    raise MissingLibraryError("a catalogue in PostgreSQL", "psycopg", "postgres") from None
+
+#: "SATC": tells our advisory locks from other programs' ones.
+_OURS = 0x53415443
+_SETTINGS = {
+    "timezone": "UTC",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "5min",
+    "client_min_messages": "warning",
+    "jit": "off",  # compiling takes longer than these queries do
+}
+_CONNECTING: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}  # seconds, and how often
+_LOOK = 1.0  # seconds between two looks at whether the server is back
+_EXTENSIONS = ("postgis", "btree_gist")
+_HELD = """
+    SELECT a.pid, a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :ours AND l.objid = :key
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+class PostgresDatabase(Database):
+    """A catalogue in the first schema of a database's search path."""
+
+    _errors: ClassVar[tuple[type[Exception], ...]] = (sa.exc.DBAPIError, psycopg.Error)
+    _session: int | None = None  # the server's process that holds our lock of syncing
+
+    @classmethod
+    def at(cls, url: sa.URL) -> Self:
+        """The database, whatever its schema version is. Nothing is connected yet."""
+        engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args={**_CONNECTING, "application_name": _application("")},
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=32,
+            json_deserializer=_from_json,
+        )
+        event.listen(engine, "connect", _prepare)
+        return cls(url.render_as_string(hide_password=True), engine)
+
+    def size_bytes(self) -> int:
+        """Bytes of the server's whole database."""
+        with self.read() as connection:
+            return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")))
+
+    @contextlib.contextmanager
+    def syncing(self, purpose: str) -> Iterator[None]:
+        """Hold the server's lock that one sync at a time may hold; it is free when this process or its session is gone.
+
+        Raises:
+            CatalogueLockedError: another process holds it.
+        """
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._translated():
+                self._session = self._lead(connection, purpose)
+            try:
+                yield
+            finally:
+                self._session = None
+                connection.detach()  # its end frees the lock
+
+    def _lead(self, connection: Connection, purpose: str) -> int:
+        """Take the lock; returns the server's process that holds it."""
+        connection.execute(
+            sa.text("SELECT set_config('application_name', :name, false)"),
+            {"name": _application(purpose)},
+        )
+        leader, writer = _keys(connection)
+        if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_OURS, leader))):
+            holder = connection.execute(sa.text(_HELD), {"ours": _OURS, "key": leader}).first()
+            said = holder.application_name.removeprefix("satcat: ") if holder else ""
+            raise CatalogueLockedError(self.name, said or "another process")
+        # who led before, and lost the lock with its session, may still be storing: see `_writing`
+        connection.execute(sa.select(sa.func.pg_advisory_lock(_OURS, writer)))
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(_OURS, writer)))
+        return int(connection.scalar(sa.select(sa.func.pg_backend_pid())) or 0)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._connected(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        ) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _writing(self, *, durable: bool) -> Iterator[Connection]:
+        """A write; every one survives a power cut. That of a sync is refused when another may have become the leader."""
+        with self._connected() as connection:
+            if self._session is not None:
+                leader, writer = _keys(connection)
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS, writer)))
+                held = connection.execute(sa.text(_HELD), {"ours": _OURS, "key": leader}).first()
+                if held is None or held.pid != self._session:
+                    raise CatalogueError(
+                        f"the server of {self.name} has ended the session that held the lock of syncing: run it again"
+                    )
+            yield connection
+
+    @contextlib.contextmanager
+    def _migrating(self) -> Iterator[Connection]:
+        with self._connected() as connection:
+            encoding = connection.scalar(sa.text("SHOW server_encoding"))
+            if encoding != "UTF8":
+                raise CatalogueError(f"{self.name} is a database in {encoding}: create it in UTF8")
+            _, writer = _keys(connection)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS, writer)))
+            for extension in _EXTENSIONS:
+                self._install(connection, extension)
+            yield connection
+
+    def _install(self, connection: Connection, extension: str) -> None:
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+        except sa.exc.DBAPIError as error:
+            said = str(error.orig).splitlines()[0]
+            raise CatalogueError(
+                f"{self.name} lacks the extension {extension} ({said}): have an administrator install it and run "
+                f"CREATE EXTENSION {extension} in this database"
+            ) from error
+
+    @contextlib.contextmanager
+    def _connected(self, **options: Any) -> Iterator[Connection]:
+        """A connection in a transaction; to have it takes as long as `_goes_on` lets it."""
+        while True:
+            try:
+                opened = self.engine.connect()
+                break
+            except sa.exc.DBAPIError as error:
+                known = self._named(error.orig)
+                if self._goes_on is None or not isinstance(known, CatalogueBusyError):
+                    raise
+                if not self._goes_on(known):
+                    raise
+                time.sleep(_LOOK)
+        with opened.execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    def _table_names(self, connection: Connection) -> set[str]:
+        """Of tables and views in the schema, less those of extensions."""
+        return set(
+            connection.scalars(
+                sa.text(
+                    """SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm')
+                    AND relnamespace = to_regnamespace(quote_ident(current_schema()))
+                    AND NOT EXISTS (SELECT 1 FROM pg_depend AS d
+                        WHERE d.classid = 'pg_class'::regclass AND d.objid = pg_class.oid AND d.deptype = 'e')"""
+                )
+            )
+        )
+
+    def _fill_tiles(self, connection: Connection) -> None:
+        from satcat.tiles import rows
+
+        copy(connection, tiles.name, [column.name for column in tiles.columns], rows())
+
+    def _named(self, error: object) -> BaseException | None:
+        return _translate(self.name, error)
+
+
+def copy(
+    connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert rows by COPY, inside the connection's transaction. Instants may be text, JSON is, and footprints are WKB."""
+    columns = psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, names))
+    statement = psycopg.sql.SQL("COPY {} ({}) FROM STDIN").format(
+        psycopg.sql.Identifier(table), columns
+    )
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(statement) as into:
+        for row in rows:
+            into.write_row([each.hex() if isinstance(each, bytes) else each for each in row])
+
+
+def _application(purpose: str) -> str:
+    """What the server calls a session of ours; at most 63 bytes, which others read."""
+    return f"satcat: {purpose} (process {os.getpid()} on {socket.gethostname()})".replace(
+        "  ", " "
+    )[:63]
+
+
+def _keys(connection: Connection) -> tuple[int, int]:
+    """The numbers of the schema's two locks: who leads, and who of the leaders writes just now."""
+    schema = connection.scalar(sa.select(sa.func.current_schema())) or ""
+    number = zlib.crc32(schema.encode()) & 0x3FFFFFFF
+    return number * 2, number * 2 + 1
+
+
+def _prepare(driver: Any, _: object) -> None:
+    for name, value in _SETTINGS.items():
+        driver.execute("SELECT set_config(%s, %s, false)", (name, value))
+    driver.commit()
+    driver.adapters.register_loader("numeric", _NumericLoader)
+
+
+class _NumericLoader(Loader):
+    """Sums of whole numbers are `numeric` in PostgreSQL, and plain numbers here."""
+
+    def load(self, data: Any) -> int | float:
+        text = bytes(data).decode()
+        return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+
+
+def _from_json(text: str) -> Any:
+    """JSON as JSONB prints it: with all digits of a number that a float is."""
+    return json.loads(
+        text, parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits)
+    )
+
+
+def _translate(where: str, error: object) -> CatalogueError | None:
+    if not isinstance(error, psycopg.Error):
+        return None
+    state = error.sqlstate or ""
+    said = " ".join(str(error).split("\n")[0].split())
+    if (
+        state.startswith("08")
+        or state in ("57P01", "57P02", "57P03", "57P05", "25P03", "53300")
+        or (not state and isinstance(error, psycopg.OperationalError))
+    ):
+        return CatalogueUnreachableError(where, _reason(error))
+    if state in ("55P03", "40001", "40P01"):
+        return CatalogueBusyError(where)
+    if state.startswith("XX"):
+        return CatalogueDamagedError(where, said)
+    if state == "42501":
+        return CatalogueError(f"{where}: {said}: ask its owner for the right (GRANT)")
+    if state == "25006":
+        return CatalogueError(
+            f"{where} cannot be written: the server is read-only, a copy of another perhaps"
+        )
+    if state.startswith("53"):
+        return CatalogueError(
+            f"{where} cannot grow ({said}): make room on the server; nothing stored is lost"
+        )
+    if state == "23503":
+        return CatalogueError(
+            f"{where}: a row of a table of your own refers to one that is to go: declare its foreign key with "
+            "ON DELETE CASCADE, or do without"
+        )
+    return None
+
+
+def _reason(error: psycopg.Error) -> str:
+    """Why there is no connection, in the server's words, of which the last line says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else "no reason given").split("FATAL:")[-1].strip()

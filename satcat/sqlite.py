@@ -1,0 +1,261 @@
+"""Catalogues in SQLite files: pragmas, transactions, the lock beside the file.
+
+A write takes SQLite's write lock at its beginning (`BEGIN IMMEDIATE`), for a read that turns into a write fails at once
+when another process has written meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, RootTransaction, event
+from sqlalchemy.exc import DBAPIError
+
+from satcat import filesystems, locks
+from satcat.database import Database
+from satcat.errors import (
+    CatalogueBusyError,
+    CatalogueDamagedError,
+    CatalogueError,
+    CatalogueForeignError,
+    CatalogueMissingError,
+)
+from satcat.models import tiles
+
+logger = logging.getLogger("satcat")
+
+#: "SATC", so that `file` and others can tell a catalogue from any other SQLite database.
+APPLICATION_ID = 0x53415443
+PAGE_SIZE = 16384  # bytes
+_MIN_SQLITE = (3, 38, 0)
+_LOOK = 2000  # milliseconds between two looks at whether to wait on
+
+
+class SqliteDatabase(Database):
+    """A catalogue in one file."""
+
+    _errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError, sqlite3.Error)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.name)
+
+    @classmethod
+    def at(cls, path: Path, *, create: bool) -> Self:
+        """Open the file whatever its schema version is, or make a new one."""
+        if sqlite3.sqlite_version_info < _MIN_SQLITE:
+            raise CatalogueError(
+                f"SQLite {sqlite3.sqlite_version} is too old: satcat needs 3.38 or newer"
+            )
+        if not path.exists():
+            if not create:
+                raise CatalogueMissingError(str(path))
+            if not path.parent.is_dir():
+                raise CatalogueError(f"the folder {path.parent} does not exist: create it first")
+        elif path.is_dir():
+            raise CatalogueForeignError(str(path), "it is a folder")
+        return cls(str(path), _engine(path, create=create))
+
+    def size_bytes(self) -> int:
+        """Bytes of the file and of the log beside it."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    @contextlib.contextmanager
+    def syncing(self, purpose: str) -> Iterator[None]:
+        """Hold the lock that one sync at a time may hold, by whatever way the catalogue is reached.
+
+        Raises:
+            CatalogueLockedError: another process holds it.
+        """
+        file = self.path.resolve()
+        lock = file.with_name(file.name + "-lock")
+        with locks.hold(lock, purpose, of=str(self.path)):
+            yield
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def _writing(self, *, durable: bool) -> Iterator[Connection]:
+        safety = ("synchronous = FULL", "synchronous = NORMAL") if durable else None
+        with self._under(safety) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _migrating(self) -> Iterator[Connection]:
+        """With foreign keys off: else rebuilding a table would delete the rows that refer to it."""
+        with self._under(("foreign_keys = OFF", "foreign_keys = ON")) as connection:
+            before = _dangling(connection)
+            yield connection
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            more = _dangling(connection) - before
+            if more:
+                tables = ", ".join(sorted(more))
+                raise CatalogueDamagedError(
+                    self.name, f"{more.total()} rows of {tables} would refer to nothing"
+                )
+
+    @contextlib.contextmanager
+    def _under(self, pragmas: tuple[str, str] | None) -> Iterator[Connection]:
+        """A write, with one pragma set before it and another after it: inside a transaction they have no effect."""
+        with self.engine.connect() as opened:
+            driver: Any = opened.connection.driver_connection
+            connection = opened.execution_options(satcat_write=True)
+            if pragmas:
+                driver.execute(f"PRAGMA {pragmas[0]}")
+            try:
+                with self._begun(connection):
+                    yield connection
+            finally:
+                if pragmas:
+                    driver.execute(f"PRAGMA {pragmas[1]}")
+
+    def _begun(self, connection: Connection) -> RootTransaction:
+        if self._goes_on is None:
+            return connection.begin()
+        driver: Any = connection.connection.driver_connection
+        (usual,) = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute(f"PRAGMA busy_timeout = {min(usual, _LOOK)}")
+        try:
+            while True:
+                try:
+                    return connection.begin()
+                except DBAPIError as error:
+                    known = self._named(error.orig)
+                    if not isinstance(known, CatalogueBusyError) or not self._goes_on(known):
+                        raise
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {usual}")
+
+    def _table_names(self, connection: Connection) -> set[str]:
+        return set(connection.scalars(sa.text("SELECT name FROM sqlite_master")))
+
+    def _fill_tiles(self, connection: Connection) -> None:
+        from satcat.tiles import rows
+
+        marks = ", ".join("?" * len(tiles.columns))
+        connection.exec_driver_sql(
+            f"INSERT INTO tiles VALUES ({marks})", [tuple(row) for row in rows()]
+        )
+
+    def _named(self, error: object) -> BaseException | None:
+        return KeyboardInterrupt() if is_interrupt(error) else _translate(self.name, error)
+
+
+def _engine(path: Path, *, create: bool) -> Engine:
+    url = sa.URL.create("sqlite", database=str(path))  # as text, a path could hold a ? of its own
+    how: dict[str, Any] = {"timeout": 30, "check_same_thread": False}
+    if filesystems.is_frozen(path):
+        logger.warning("%s is read as it is, for its folder cannot be written to", path)
+        where = filesystems.uri(path)
+        engine = sa.create_engine(url, creator=lambda: sqlite3.connect(where, uri=True, **how))
+    else:
+        engine = sa.create_engine(url, connect_args=how)
+    wal_is_safe = not filesystems.is_network(path)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = (
+            None  # SQLAlchemy's "begin" below says when a transaction starts
+        )
+        _set_pragmas(connection, create=create, wal_is_safe=wal_is_safe)
+        register_functions(connection)
+        heed_signals(connection)
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("satcat_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    if not wal_is_safe:
+        logger.warning(
+            "%s is on a network file system: using a rollback journal, which is slower", path
+        )
+    return engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, *, create: bool, wal_is_safe: bool) -> None:
+    def pragma(name: str) -> object:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    if create and pragma("page_count") == 0:  # only a new file takes a page size
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    journal = "wal" if wal_is_safe else "delete"
+    # the mode is kept in the file: another program's database is not for us to change
+    if pragma("application_id") == APPLICATION_ID and pragma("journal_mode") != journal:
+        with contextlib.suppress(
+            sqlite3.OperationalError
+        ):  # a read-only or busy file keeps what it has
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.executescript(
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -24576;"
+        # in pages: a checkpoint every 64 MB, for each rewrites every page touched since the last one
+        "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;"
+    )
+
+
+def register_functions(connection: sqlite3.Connection) -> None:
+    """Give a connection `ST_Intersects(footprint, area)`, both WKB, as PostGIS has it."""
+
+    def intersects(footprint: bytes | None, area: bytes) -> bool | None:
+        from satcat import footprints
+
+        return footprints.intersects(footprint, area)
+
+    connection.create_function("ST_Intersects", 2, intersects, deterministic=True)
+
+
+def heed_signals(connection: sqlite3.Connection) -> None:
+    """Let Ctrl-C end a statement that runs for long: SQLite comes back to Python now and then.
+
+    What a signal raises there, sqlite3 turns into an error of its own; `is_interrupt` knows it.
+    """
+    connection.set_progress_handler(lambda: 0, 1_000_000)
+
+
+def is_interrupt(error: object) -> bool:
+    """Tell whether this is what sqlite3 makes of a KeyboardInterrupt."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
+
+
+def _dangling(connection: Connection) -> Counter[str]:
+    """How many rows of each table refer to rows that are not there."""
+    return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
+
+
+def _translate(where: str, error: object) -> CatalogueError | None:
+    text = str(error)
+    if "file is not a database" in text or "file is encrypted" in text:
+        return CatalogueForeignError(where, "the file is no SQLite database")
+    if "malformed" in text:
+        return CatalogueDamagedError(where, text)
+    if "disk I/O error" in text:  # what a quota gives, too
+        return CatalogueError(
+            f"{where} cannot be read or written ({text}): check the disk and its quota"
+        )
+    if "database is locked" in text:
+        return CatalogueBusyError(where)
+    if "FOREIGN KEY constraint failed" in text:
+        return CatalogueError(
+            f"{where}: a row of a table of your own refers to one that is to go: declare its foreign key with "
+            "ON DELETE CASCADE, or do without"
+        )
+    if "readonly database" in text or "unable to open database" in text:
+        return CatalogueError(f"{where} cannot be opened for this ({text}): check its permissions")
+    if "full" in text and isinstance(error, sqlite3.OperationalError):
+        return CatalogueError(
+            f"{where} cannot grow ({text}): make room on the disk; nothing stored is lost"
+        )
+    return None

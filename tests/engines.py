@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-import sqlalchemy as sa
 
-#: For what a column of SQLite can hold against its type.
+from satcat.database import Database
+
 ANY_VALUE = pytest.mark.sqlite_only("PostgreSQL takes no value that is not of the column's type")
+CATALOGUE_FILE = pytest.mark.sqlite_only("is about the catalogue's file")
+PLAN = pytest.mark.sqlite_only("looks at SQLite's plan of a query")
+WRITE_LOCK = pytest.mark.sqlite_only("one writer at a time: PostgreSQL locks rows")
 
 
 class Catalogues(Protocol):
@@ -36,12 +42,63 @@ class Files:
         """It goes with the test's folder."""
 
 
-def plainly(address: str | Path, *statements: str) -> list[Any]:
-    """Do as people do, with sqlite3 or psql, and give the rows of the last statement; in SQLite, foreign keys are off."""
-    text = str(address)
-    url = sa.make_url(text) if "://" in text else sa.URL.create("sqlite", database=text)
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
+def plainly(address: str | Path, *statements: str, values: Sequence[Any] = ()) -> list[Any]:
+    """Do as people do, with sqlite3 or psql, and give the rows of the last statement.
+
+    Foreign keys are off in SQLite. A statement marks the places of values by `?`.
+    """
+    with contextlib.closing(_connected(str(address))) as connection:
         for statement in statements:
-            result = connection.exec_driver_sql(statement)
-        return [tuple(row) for row in result] if result.returns_rows else []
+            rows = _told(connection, statement, values)
+        connection.commit()
+        return rows
+
+
+class BlockedError(Exception):
+    """Somebody else has locked what is to be edited."""
+
+
+@contextlib.contextmanager
+def editing(address: str, table: str, *, patience: float) -> Iterator[Callable[..., list[Any]]]:
+    """A transaction of somebody with sqlite3 or psql in which nobody else writes to a table.
+
+    Args:
+        patience: seconds to wait for it, and in it for any row.
+
+    Raises:
+        BlockedError: it took longer.
+    """
+    with contextlib.closing(_connected(address, patience)) as connection:
+        try:
+            if isinstance(connection, sqlite3.Connection):
+                connection.execute("BEGIN IMMEDIATE")
+            else:
+                connection.execute(f"SET lock_timeout = {int(1000 * patience)}")
+                connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+            yield lambda statement, *values: _told(connection, statement, values)
+            connection.commit()
+        except Exception as error:
+            text = str(error)
+            if "database is locked" in text or "lock timeout" in text:
+                raise BlockedError from error
+            raise
+
+
+def address_of(database: Database) -> str:
+    """The path or URL of an open catalogue."""
+    return str(database.path)
+
+
+def _connected(address: str, patience: float = 30) -> Any:
+    if "://" not in address:
+        return sqlite3.connect(address, timeout=patience)
+    import psycopg
+
+    return psycopg.connect(address.replace("+psycopg", ""))
+
+
+def _told(connection: Any, statement: str, values: Sequence[Any]) -> list[Any]:
+    if values and not isinstance(connection, sqlite3.Connection):
+        statement = statement.replace("%", "%%").replace("?", "%s")
+    cursor = connection.execute(statement, values) if values else connection.execute(statement)
+    return [tuple(row) for row in cursor] if cursor.description else []

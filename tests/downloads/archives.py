@@ -21,6 +21,7 @@ from satcat.sandbox import packages
 from satcat.sandbox.publishing import Publisher
 from satcat.sandbox.records import Record
 from satcat.sync.store import store
+from tests.engines import address_of
 
 S2, S1, S3, S5P = "SENTINEL-2", "SENTINEL-1", "SENTINEL-3", "SENTINEL-5P"
 #: The catalogue knows neither size nor checksums.
@@ -120,7 +121,7 @@ def kill_after(number: int, archive: Archive, call: str) -> None:
     """Run a call on a `catalogue` in a process of its own, and kill that once `tell` was called so often."""
     code = _RUN.format(number=number, call=call)
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(archive.database.path), str(archive.folder)],
+        [sys.executable, "-c", code, address_of(archive.database), str(archive.folder)],
         stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from satcat.sandbox import Sandbox
+from tests.engines import plainly
 
 from .soak_people import Mixed, People, Truth
 from .soak_worker import POINTS, Orders, Trap, begin
@@ -219,7 +218,7 @@ class Soak:
 
     def _begin(self, *, armed: bool) -> None:
         orders = Orders(
-            self.orders.folder, self.orders.out, self.orders.urls, number=len(self.workers),
+            self.orders.database, self.orders.folder, self.orders.out, self.orders.urls, number=len(self.workers),
             threads=self.chance.randint(1, 4), follow=armed and self.chance.random() < 0.7, lease=LEASE,
             trap=self._trap() if armed and self.chance.random() < 0.5 else None,
             layout=self.chance.choice(["flat", "flat", "collection/date/tile"]),
@@ -282,6 +281,7 @@ class Soak:
         self.jumps.append(time.monotonic())
 
     def _unfinished(self) -> int:
-        with closing(sqlite3.connect(self.orders.database, timeout=10)) as plain:
-            count = "SELECT count(*) FROM downloads WHERE status = 'done'"
-            return len(self.people.ids) - int(plain.execute(count).fetchone()[0])
+        ((done,),) = plainly(
+            self.orders.database, "SELECT count(*) FROM downloads WHERE status = 'done'"
+        )
+        return len(self.people.ids) - int(done)

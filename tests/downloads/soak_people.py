@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from satcat.sandbox import Sandbox, packages
+from tests.engines import BlockedError, editing
 
 #: What people may want of a product.
 INCLUDES = ("*_B0[48]_10m.jp2\n*MTD*.xml", "*_B02_10m.jp2", None)
@@ -103,9 +103,9 @@ class People:
     """They edit the queue by plain SQL, and remember what they undid."""
 
     def __init__(
-        self, path: Path, ids: list[str], partial: set[str], chance: random.Random
+        self, address: str, ids: list[str], partial: set[str], chance: random.Random
     ) -> None:
-        self.path, self.ids, self.partial, self.chance = path, ids, partial, chance
+        self.address, self.ids, self.partial, self.chance = address, ids, partial, chance
         self.undone: Counter[str] = (
             Counter()
         )  # how often a row that was done has been asked for again
@@ -153,19 +153,17 @@ class People:
     def _do(self, statement: str, one: str, *values: str | None, lose: bool = False) -> None:
         """Run a statement about one product; `lose`: its file, if it is done, is removed first."""
         done = "SELECT path FROM downloads WHERE product_id = ? AND status = 'done'"
-        with closing(sqlite3.connect(self.path, timeout=0.2, isolation_level=None)) as plain:
-            try:
-                plain.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:  # a stopped worker holds the catalogue
-                return
-            before = plain.execute(done, [one]).fetchone()
-            plain.execute(statement, [*values, one])
-            after = plain.execute(done, [one]).fetchone()
-            if lose and before:
-                lose_all(Path(before[0]))
-            plain.execute("COMMIT")
+        try:
+            with editing(self.address, "downloads", patience=0.2) as tell:
+                before = tell(done, one)
+                tell(statement, *values, one)
+                after = tell(done, one)
+                if lose and before:
+                    lose_all(Path(before[0][0]))
+        except BlockedError:  # a stopped worker holds the catalogue
+            return
         self.edits += 1
-        self.undone[one] += before is not None and after is None
+        self.undone[one] += bool(before and not after)
         self.forgotten |= {one} if statement.startswith("DELETE") else set()
 
 

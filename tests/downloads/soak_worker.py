@@ -53,11 +53,12 @@ class Trap:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker is to do. `folder` holds the catalogue and what the workers say of themselves.
+    """What a worker is to do. `folder` holds what the workers say of themselves.
 
     `shift` there holds the seconds by which every worker's view of the database's clock is wrong.
     """
 
+    database: str
     folder: Path
     out: Path
     urls: dict[str, str]
@@ -73,10 +74,6 @@ class Orders:
     def opened(self) -> Path:
         """Where the worker notes when each of its connections for bytes was opened, and when it was closed."""
         return self.folder / f"opened-{self.number}"
-
-    @property
-    def database(self) -> Path:
-        return self.folder / "satcat.db"
 
     @property
     def said(self) -> Path:

@@ -11,14 +11,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from satcat.columns import utc_now
 from satcat.database import Database
 from satcat.downloads import slots
+from satcat.models import products
 from satcat.sandbox import Sandbox
+from tests.engines import WRITE_LOCK, plainly
 
 PASSWORD, TOTP = "s3cret-passw0rd", "918273"
 Publish = Callable[..., list[str]]
@@ -52,10 +57,10 @@ class Worker:
 
 
 @pytest.fixture
-def start(tmp_path: Path, sandbox: Sandbox) -> Iterator[Callable[..., Worker]]:
+def start(tmp_path: Path, sandbox: Sandbox, address: str) -> Iterator[Callable[..., Worker]]:
     """Start workers; what is left of them is killed."""
     workers: list[Worker] = []
-    there = {**sandbox.environment, "CDSE_PASSWORD": PASSWORD}
+    there = {**sandbox.environment, "CDSE_PASSWORD": PASSWORD, "SATCAT_DB": address}
 
     def start(*args: str, **environment: str) -> Worker:
         workers.append(Worker(tmp_path, there | environment, *(args or ("download",))))
@@ -72,14 +77,9 @@ def start(tmp_path: Path, sandbox: Sandbox) -> Iterator[Callable[..., Worker]]:
 
 
 @pytest.fixture
-def sql(database: Database) -> Callable[..., list[Any]]:
-    """Run a statement as people do, by plain sqlite3."""
-
-    def sql(statement: str, *values: Any) -> list[Any]:
-        with closing(sqlite3.connect(database.path, timeout=30)) as connection, connection:
-            return connection.execute(statement, values).fetchall()
-
-    return sql
+def sql(address: str) -> Callable[..., list[Any]]:
+    """Run a statement as people do, with sqlite3 or psql."""
+    return lambda statement, *values: plainly(address, statement, values=values)
 
 
 def wait_until(true: Callable[[], object], seconds: float = 40) -> None:
@@ -123,6 +123,7 @@ def test_a_signal_ends_four_transfers_within_seconds_and_every_row_is_released(
     assert sql("SELECT sum(bytes) > 0 FROM download_attempts") == [(int(not hung),)]
 
 
+@WRITE_LOCK
 def test_a_signal_is_heard_within_seconds_even_if_the_catalogue_is_locked(
     publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox,
     tmp_path: Path, database: Database,
@@ -142,6 +143,7 @@ def test_a_signal_is_heard_within_seconds_even_if_the_catalogue_is_locked(
     assert sql("SELECT status, count(*) FROM downloads GROUP BY status") == [("done", 6)]
 
 
+@WRITE_LOCK
 def test_a_second_ctrl_c_ends_at_once_even_if_the_catalogue_is_busy(
     publish: Publish,
     start: Callable[..., Worker],
@@ -165,14 +167,14 @@ def test_a_second_ctrl_c_ends_at_once_even_if_the_catalogue_is_busy(
 
 
 def test_a_closed_stderr_does_not_end_a_run(
-    publish: Publish, sql: Callable[..., list[Any]], sandbox: Sandbox, tmp_path: Path
+    publish: Publish, sql: Callable[..., list[Any]], sandbox: Sandbox, tmp_path: Path, address: str
 ) -> None:
     publish(3)
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [sys.executable, "-m", "satcat", "-v", "download"], cwd=tmp_path, check=False, timeout=60,
-        env=os.environ | sandbox.environment, stdout=subprocess.PIPE, stderr=writer,
+        env=os.environ | sandbox.environment | {"SATCAT_DB": address}, stdout=subprocess.PIPE, stderr=writer,
     )  # fmt: skip
     os.close(writer)
     assert (done.returncode, done.stdout) == (0, b"")
@@ -429,16 +431,17 @@ def test_a_session_that_is_over_asks_for_a_new_code(
 
 
 def test_offline_products_are_parked_and_fetched_when_the_mirror_hears_that_they_are_back(
-    publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox
-) -> None:
+    publish: Publish, start: Callable[..., Worker], sql: Callable[..., list[Any]], sandbox: Sandbox,
+    database: Database, row: Callable[[str], Any],
+) -> None:  # fmt: skip
+    def hours() -> float:
+        return float((row(one).not_before - row(one).finished_at) / timedelta(hours=1))
+
     (one,) = publish()
     sandbox.catalogue.take_offline(one)
     code, out, err = start().end()
     assert (code, out.strip()) == (7, one) and "again in 2 h" in err
-    ((status, hours),) = sql(
-        "SELECT status, (julianday(not_before) - julianday(finished_at)) * 24 FROM downloads"
-    )
-    assert status == "offline" and hours == pytest.approx(2, abs=0.01)
+    assert row(one).status == "offline" and hours() == pytest.approx(2, abs=0.01)
     assert start().end()[0] == 0  # not due: nobody asks
     assert sql("SELECT status, claim FROM downloads") == [("offline", 1)]
     sql("UPDATE downloads SET not_before = '2020-01-01T00:00:00.000000Z'")
@@ -446,10 +449,10 @@ def test_offline_products_are_parked_and_fetched_when_the_mirror_hears_that_they
     start().end()
     assert sql("SELECT status, claim, attempts FROM downloads") == [("offline", 2, 0)]
     assert len(sandbox.log.matching("$value")) == 0  # its metadata said so
-    ((hours,),) = sql("SELECT (julianday(not_before) - julianday(finished_at)) * 24 FROM downloads")
-    assert hours == pytest.approx(4, abs=0.01)
+    assert hours() == pytest.approx(4, abs=0.01)
     sandbox.catalogue.modify(one, online=True)
-    sql("UPDATE products SET online = 1, changed_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')")
+    with database.write() as connection:
+        connection.execute(sa.update(products).values(online=True, changed_at=utc_now()))
     assert start().end()[0] == 0
     assert sql("SELECT status FROM downloads") == [("done",)]
 

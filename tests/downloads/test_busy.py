@@ -18,6 +18,7 @@ from satcat.downloads.busy import Busy
 from satcat.downloads.claims import Claims
 from satcat.errors import CatalogueBusyError
 from satcat.models import account_slots, downloads
+from tests.engines import WRITE_LOCK
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def locked(database: Database) -> Callable[[], Any]:
     return locked
 
 
+@WRITE_LOCK
 def test_a_write_waits_for_the_lock_as_long_as_somebody_goes_on_waiting(
     database: Database, locked: Callable[[], Any]
 ) -> None:
@@ -55,6 +57,7 @@ def test_a_write_waits_for_the_lock_as_long_as_somebody_goes_on_waiting(
     assert len(asked) == 3 and "in use by another program" in str(asked[0])
 
 
+@WRITE_LOCK
 def test_a_write_that_nobody_waits_for_any_more_says_who_is_to_blame(
     database: Database, locked: Callable[[], Any]
 ) -> None:

@@ -20,6 +20,7 @@ from satcat.downloads import identity
 from satcat.downloads.job import Job
 from satcat.models import account_slots, downloads
 from satcat.sandbox import Sandbox
+from tests.engines import WRITE_LOCK
 
 from .conftest import TIMING
 
@@ -72,6 +73,7 @@ def test_a_transfer_that_does_not_stop_keeps_its_slot(
     assert sandbox.log.matching("$value")[0].ended is not None or slots_held(database) == 1
 
 
+@WRITE_LOCK
 def test_a_worker_that_cannot_renew_its_lease_lets_go_of_the_source_before_it_is_over(
     publish: Publish, run: Run, sandbox: Sandbox, database: Database
 ) -> None:

@@ -19,6 +19,7 @@ from satcat.database import Database
 from satcat.models import downloads
 from satcat.sandbox import Sandbox, packages
 from tests.downloads.test_processes import WORKER, start, statuses, wait_until
+from tests.engines import address_of
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_killed_in_the_last_steps_the_folder_is_known(
 ) -> None:  # fmt: skip
     (one,) = parts(1)
     child = subprocess.run(
-        [sys.executable, "-c", KILLED_AT + WORKER, str(database.path), str(out), place],
+        [sys.executable, "-c", KILLED_AT + WORKER, address_of(database), str(out), place],
         env={**os.environ, **sandbox.environment}, stdout=subprocess.PIPE, check=False,
     )  # fmt: skip
     assert child.returncode == -signal.SIGKILL and row(one).status == "running"

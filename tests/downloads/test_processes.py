@@ -23,6 +23,7 @@ from satcat.database import Database
 from satcat.downloads import slots
 from satcat.models import downloads, products
 from satcat.sandbox import Sandbox
+from tests.engines import address_of
 
 WORKER = """
 import json, sys
@@ -62,7 +63,7 @@ def start(
 ) -> subprocess.Popen[str]:
     script = (KILLED_AT if killed_at else "") + WORKER
     child = subprocess.Popen(
-        [sys.executable, "-c", script, str(database.path), str(out), killed_at],
+        [sys.executable, "-c", script, address_of(database), str(out), killed_at],
         env={**os.environ, **sandbox.environment}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert child.stdout is not None and child.stdout.readline() == "ready\n"

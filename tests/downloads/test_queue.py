@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from satcat.errors import LostClaimError, NameTakenError
 from satcat.models import download_attempts, downloads, products
 from satcat.products import SatelliteImage
 from satcat.sync.store import store
+from tests.engines import CATALOGUE_FILE, PLAN, plainly
 
 FILE = Held("/data/x.zip", 10, "blake3", "ab" * 32, "checksum")
 
@@ -208,6 +208,7 @@ def test_what_a_killed_worker_began_comes_before_higher_priorities(
     assert again is not None and again.product_id == first.product_id
 
 
+@PLAN
 def test_the_claim_of_a_long_queue_walks_the_index(database: Database) -> None:
     with database.read() as connection:
         now = queue.clock(connection)
@@ -336,14 +337,14 @@ def test_marking_again_requeues_what_did_not_work_out(
     assert set(rows(database, "status", "priority")) >= {("queued", 7), ("running", 0), ("done", 0)}
 
 
-def test_plain_sql_marks_rows(database: Database, hold: Callable[..., list[str]]) -> None:
+def test_plain_sql_marks_rows(
+    database: Database, address: str, hold: Callable[..., list[str]]
+) -> None:
     hold(3)
-    plain = sqlite3.connect(database.path)
-    plain.execute(
-        "INSERT INTO downloads (product_id) SELECT id FROM products WHERE tile_id = '30TWM' ON CONFLICT DO NOTHING"
+    plainly(
+        address,
+        "INSERT INTO downloads (product_id) SELECT id FROM products WHERE tile_id = '30TWM' ON CONFLICT DO NOTHING",
     )
-    plain.commit()
-    plain.close()
     claimed = claim(database)
     assert claimed is not None and claimed.claim == 1
     with database.read() as connection:
@@ -396,6 +397,7 @@ def test_many_ids_are_marked_in_batches(database: Database, hold: Callable[..., 
         assert marks.unmark(connection, stream()).rows == 1200
 
 
+@CATALOGUE_FILE
 def test_database_files_hold_no_account_name(database: Database) -> None:
     with database.write() as connection:
         slots.acquire(connection, slots.account_key("cdse", "someone@example.org"), worker_name(0))

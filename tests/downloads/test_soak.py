@@ -30,14 +30,14 @@ Publish = Callable[..., list[str]]
 
 
 @pytest.fixture
-def orders(sandbox: Sandbox, catalogue_path: Path, out: Path) -> Orders:
+def orders(sandbox: Sandbox, address: str, tmp_path: Path, out: Path) -> Orders:
     sandbox.settings.sessions = 100_000  # every process logs in
     urls = {
         "catalogue_url": sandbox.catalogue_url,
         "download_url": sandbox.download_url,
         "token_url": sandbox.token_url,
     }
-    return Orders(catalogue_path.parent, out, urls, lease=LEASE)
+    return Orders(address, tmp_path, out, urls, lease=LEASE)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from satcat.downloads.worker import Timing
 from satcat.errors import CatalogueError, UnwritableError
 from satcat.models import downloads, products
 from satcat.sandbox import Sandbox
+from tests.engines import WRITE_LOCK
 
 Publish = Callable[..., list[str]]
 Run = Callable[..., DownloadReport]
@@ -137,6 +138,7 @@ def test_products_that_are_listed_but_cannot_be_had_keep_no_other_from_coming(
     assert all("cannot be had" in row(i).error for i in missing)
 
 
+@WRITE_LOCK
 def test_a_catalogue_that_is_busy_for_a_while_ends_nothing(
     publish: Publish, run: Run, sandbox: Sandbox, database: Database, watcher: Any
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_catalogue_that_is_busy_for_a_while_ends_nothing(
     rival.close()
 
 
+@pytest.mark.sqlite_only("makes SQLite say that the disk fails")
 def test_a_file_that_got_its_name_is_known_although_the_row_could_not_be_finished(
     publish: Publish, run: Run, row: Look, sandbox: Sandbox, database: Database, out: Path
 ) -> None:

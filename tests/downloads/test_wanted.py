@@ -16,6 +16,7 @@ from satcat.downloads import marks, wanted
 from satcat.downloads.marks import Changed, Marked
 from satcat.errors import FilterError
 from satcat.models import deleted_products, downloads, products
+from tests.engines import PLAN
 
 STEM = "S2B_MSIL2A_20240604T110619_N0510_R137_T30TWM_20240604T125003"
 IDS = ["aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002",
@@ -119,6 +120,11 @@ def test_a_list_of_a_hundred_thousand_lines_takes_few_statements(
         found = wanted.in_catalogue(connection, stream())
         assert (found.ids, len(found.unknown)) == ([IDS[0]], 100_000)
         assert statements < 350
+
+
+@PLAN
+def test_names_are_looked_up_in_the_index(database: Database) -> None:
+    with database.read() as connection:
         plan = "\n".join(row[3] for row in connection.exec_driver_sql(
             "EXPLAIN QUERY PLAN WITH g(t) AS (VALUES ('a'), ('b')) SELECT id FROM g JOIN products p "
             "ON p.name = g.t OR (p.name >= g.t || '.' AND p.name < g.t || '/')"

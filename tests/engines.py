@@ -86,7 +86,10 @@ def editing(address: str, table: str, *, patience: float) -> Iterator[Callable[.
 
 def address_of(database: Database) -> str:
     """The path or URL of an open catalogue."""
-    return str(database.path)
+    url = database.engine.url
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.render_as_string(hide_password=False)
 
 
 def _connected(address: str, patience: float = 30) -> Any:

@@ -22,12 +22,31 @@ if sys.platform == "win32":  # pragma: no cover
         file.seek(1 << 30)  # a byte beyond the text, which others may then still read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
+    @contextlib.contextmanager
+    def folder(path: Path) -> Iterator[bool]:
+        """Windows locks no folders: gives False."""
+        yield False
+
 else:
     import fcntl
 
     def try_lock(file: BinaryIO) -> None:
         """Lock an open file until it is closed; OSError if another holds it."""
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @contextlib.contextmanager
+    def folder(path: Path) -> Iterator[bool]:
+        """Lock a folder while the block runs; gives False if another holds it, or the file system locks no folders."""
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Row, Select
 
 from satcat import space
-from satcat.choice import Choice, chosen, order
+from satcat.choice import Choice, chosen, group, order
 from satcat.conditions import Condition, check_where, is_one_of, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
@@ -23,6 +23,7 @@ _SUFFIX = re.compile(r"\.(SAFE|SEN3|nc|h5|he5|hdf|EOF|zip|tar|tgz|gz|tiff?)$", r
 #: So many characters of an id, or more, may stand for it.
 MIN_PREFIX = 8
 _BATCH = 500  # rows in memory at once
+_MOST_GROUPS = 100_000  # files of them would be slow to write and to read
 _MOST_ROWS = 2**63 - 1  # SQLite's largest number
 
 
@@ -68,6 +69,26 @@ def rows(
         FilterError: at once for columns that there are not, or twice; later as `select_products`.
     """
     return _rows(connection, filters, _columns(columns), choice)
+
+
+def rows_by(
+    connection: Connection,
+    filters: SearchFilters,
+    columns: Sequence[str],
+    groups: Sequence[str],
+    **choice: Unpack[Choice],
+) -> Iterator[Row[Any]]:
+    """Yield what `rows` does, group by group, with the values of the groups at the end of each row.
+
+    Empty texts are there as unknown. Within a group, `sort` says the order; else it is by tile, then newest first.
+
+    Args:
+        groups: columns and periods of the sensing start, as for `Choice.per`.
+
+    Raises:
+        FilterError: as `rows`; also for more than a hundred thousand groups, before anything is sorted.
+    """
+    return _rows_by(connection, filters, _columns(columns), [_known(g) for g in groups], choice)
 
 
 def search(
@@ -139,6 +160,34 @@ def _rows(
     statement = _ordered(sa.select(*columns), connection, filters, choice)
     with where_errors(filters):
         yield from connection.execute(statement, execution_options={"yield_per": _BATCH})
+
+
+def _rows_by(
+    connection: Connection,
+    filters: SearchFilters,
+    columns: Sequence[ColumnElement[Any]],
+    groups: Sequence[ColumnElement[Any]],
+    choice: Choice,
+) -> Iterator[Row[Any]]:
+    found = _chosen(connection, filters, choice)
+    if choice.get("limit") is not None:
+        some = _ordered(sa.select(products.c.pk), connection, filters, choice).subquery()
+        found = [products.c.pk.in_(sa.select(some.c.pk))]
+    distinct = sa.select(*groups).where(*found).distinct().limit(_MOST_GROUPS + 1).subquery()
+    by = [*groups, *order("--sort", choice.get("sort") or "tile")]
+    with where_errors(filters):
+        number = connection.scalar(sa.select(sa.func.count()).select_from(distinct)) or 0
+        if number > _MOST_GROUPS:
+            raise FilterError(
+                f"--partition: more than {_MOST_GROUPS:,} partitions: name fewer keys, or coarser ones, as year"
+            )
+        statement = sa.select(*columns, *groups).where(*found).order_by(*by)
+        yield from connection.execute(statement, execution_options={"yield_per": _BATCH})
+
+
+def _known(name: str) -> ColumnElement[Any]:
+    value = group(name)
+    return sa.func.nullif(value, "", type_=sa.Text()) if isinstance(value.type, sa.Text) else value
 
 
 def _ordered(

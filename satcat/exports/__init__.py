@@ -2,6 +2,7 @@
 
 text.py        csv, json, ndjson, geojson, geojsonl: any rows; what commands print is written by these too
 geoparquet.py  parquet: products, with their footprints
+dataset.py     a folder of such files, one for each partition
 geopackage.py  gpkg: the same
 frames.py      data frames of pandas and geopandas
 """
@@ -37,6 +38,8 @@ SUFFIXES = {
     "geojsonl": (".geojsonl", ".geojsons"),
 }
 FORMATS = tuple(SUFFIXES)
+#: What a format may be called: each of its suffixes without the dot.
+NAMES = {suffix[1:]: form for form, suffixes in SUFFIXES.items() for suffix in suffixes}
 #: Those that hold footprints as geometries.
 SPATIAL = ("geojson", "geojsonl", "parquet", "gpkg")
 
@@ -83,6 +86,7 @@ def export(
     path: Path,
     *,
     form: str | None = None,
+    partition: str | Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     watch: Watch = iter,
     **choice: Unpack[Choice],
@@ -90,19 +94,42 @@ def export(
     """Write the products that match to a file, as `write` does; returns how many.
 
     Args:
-        form: one of FORMATS; None: what the path's suffix means.
+        form: one of NAMES; None: what the path's suffix means.
+        partition: write GeoParquet, a file for each of these values (`collection,month`), into a folder at the path; see
+            `dataset`.
         columns: of the table `products`; None: all but `pk`, and the footprint where the format holds geometries.
         watch: passes the rows on, and may count them.
         choice: as for `select.rows`. A Parquet file is sorted by tile and time if it says nothing of sort and limit.
     """
     from satcat import select
 
-    form = form or format_of(path)
-    if form not in FORMATS:
-        raise FilterError(f"there is no format {form!r}: there are {', '.join(FORMATS)}")
+    form = format_meant(path, form, partitioned=partition is not None)
     names = list(RESULT_COLUMNS if columns is None else columns)
     if form in SPATIAL and "footprint" not in names:
         names.append("footprint")
+    if partition is not None:
+        from satcat.exports import dataset, partitions
+
+        keys = partitions.keys(partition)
+        names = [name for name in names if name not in keys]
+        rows = select.rows_by(connection, filters, names, keys, **choice)
+        return dataset.write(Rows(names, watch(rows)), keys, path)
     if form == "parquet" and not (choice.get("sort") or choice.get("limit")):
         choice["sort"] = "tile"
     return write(Rows(names, watch(select.rows(connection, filters, names, **choice))), path, form)
+
+
+def format_meant(path: Path, name: str | None, *, partitioned: bool = False) -> str:
+    """The format of a name, else of the path's suffix; a partitioned dataset has but one.
+
+    Raises:
+        FilterError: it is none, or not that one.
+    """
+    if name is not None and name not in NAMES:
+        raise FilterError(f"there is no format {name!r}: there are {', '.join(FORMATS)}")
+    if not partitioned:
+        return format_of(path) if name is None else NAMES[name]
+    form = NAMES.get(path.suffix.lower()[1:], "parquet") if name is None else NAMES[name]
+    if form != "parquet":
+        raise FilterError(f"--partition writes a folder of GeoParquet files, not {form}")
+    return form

@@ -34,15 +34,15 @@ def write(rows: Rows, path: Path, *, row_group: int = _ROW_GROUP) -> int:
     Raises:
         MissingLibraryError: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingLibraryError("GeoParquet", "pyarrow", "parquet") from None
+    check_library()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     file = _File(rows.columns)
     waiting: list[pa.RecordBatch] = []
     total = held = 0
-    with pq.ParquetWriter(path, file.schema, compression="zstd") as writer:
+    # Arrow's own copy of the schema would have no "geo", and geopandas looks there where it reads a folder of files
+    with pq.ParquetWriter(path, file.schema, compression="zstd", store_schema=False) as writer:
         for batch in batches(rows.values, min(_BATCH, row_group)):
             waiting.append(file.record_batch(batch))
             held += len(batch)
@@ -54,6 +54,14 @@ def write(rows: Rows, path: Path, *, row_group: int = _ROW_GROUP) -> int:
             writer.write_table(pa.Table.from_batches(waiting), row_group)
         writer.add_key_value_metadata({"geo": json.dumps(file.metadata())})
     return total
+
+
+def check_library() -> None:
+    """Raise MissingLibraryError if pyarrow is not installed."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise MissingLibraryError("GeoParquet", "pyarrow", "parquet") from None
 
 
 class _File:

@@ -31,7 +31,7 @@ def beside(target: Path) -> Iterator[Path]:
         part = Path(name)
         try:
             yield part
-            part.chmod(0o666 & ~_umask())
+            part.chmod(0o666 & ~umask())
             with part.open("rb") as file:
                 os.fsync(file.fileno())  # else a power cut could leave the name without its content
             part.replace(target)
@@ -73,7 +73,8 @@ def _refuse_what_is_in_use(target: Path) -> None:
             )
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The process's mask of permissions."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

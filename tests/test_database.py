@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from satcat import filesystems, readonly
 from satcat.database import Database
-from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
 from satcat.errors import (
     CatalogueDamagedError,
     CatalogueError,
@@ -25,6 +24,7 @@ from satcat.errors import (
     FilterError,
 )
 from satcat.models import SCHEMA_VERSION, downloads, tiles
+from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
 
 
 def edit(path: Path, *statements: str) -> None:

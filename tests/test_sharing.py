@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from satcat.database import Database
-from satcat.sqlite import PAGE_SIZE
 from satcat.errors import CatalogueError, CatalogueLockedError
 from satcat.models import SCHEMA_VERSION, downloads, products, tiles
+from satcat.sqlite import PAGE_SIZE
 
 CREATE = """
 import sys

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from satcat.database import Database
-from satcat.sqlite import APPLICATION_ID
 from satcat.errors import FilterError
 from satcat.models import downloads
 from satcat.snapshots import snapshot
+from satcat.sqlite import APPLICATION_ID
 
 
 def test_a_snapshot_is_a_catalogue_of_what_was_stored(database: Database, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from satcat import cli
 from satcat.sandbox import Sandbox
+from tests.engines import Catalogues, Files
 
 SUMMER = ("--start", "2024-06-01", "--end", "2024-08-31")
 
@@ -58,21 +58,41 @@ def run(
     return run_here
 
 
+@pytest.fixture(autouse=True)
+def _somewhere(
+    catalogues: Catalogues, new_catalogue: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands find the catalogue as `satcat.db` of their folder, or one that a server has made for them."""
+    if not isinstance(catalogues, Files):
+        monkeypatch.setenv("SATCAT_DB", new_catalogue())
+
+
 @pytest.fixture(scope="session")
-def mirror_template(source: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mirror_template(
+    source: Sandbox, catalogues: Catalogues, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """A catalogue that mirrors a summer of two tiles; made by the command itself."""
     folder = tmp_path_factory.mktemp("mirror")
+    address = catalogues.new(folder / "satcat.db")
     tiles = ("--tile", "30TWM", "--tile", "30TWN")
     words = ("sync", "--collection", "SENTINEL-2", "--level", "L2A", *tiles, *SUMMER)
-    done = spawn(folder, source.environment, *words)
+    done = spawn(folder, source.environment, "--db", address, *words)
     assert done.code == 0, done.err
-    return folder / "satcat.db"
+    return address
 
 
 @pytest.fixture
-def mirror(mirror_template: Path, tmp_path: Path) -> Path:
-    """A copy of that catalogue, as `satcat.db` of the folder where `run` runs."""
-    return Path(shutil.copy(mirror_template, tmp_path / "satcat.db"))
+def mirror(
+    mirror_template: str,
+    catalogues: Catalogues,
+    new_catalogue: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """A copy of that catalogue, which commands find; gives its path or URL."""
+    address = new_catalogue(like=mirror_template)
+    if not isinstance(catalogues, Files):
+        monkeypatch.setenv("SATCAT_DB", address)
+    return address
 
 
 def spawn(folder: Path, environment: dict[str, str], *args: str, stdin: str | None = None) -> Ran:

@@ -14,7 +14,7 @@ from tests.cli.conftest import Run
 
 
 @pytest.fixture
-def archive(run: Run, mirror: Path, source: Sandbox, tmp_path: Path) -> dict[str, Path]:
+def archive(run: Run, mirror: str, source: Sandbox, tmp_path: Path) -> dict[str, Path]:
     """The packages of three mirrored products, the last one cut, by id."""
     folder = tmp_path / "archive"
     folder.mkdir()
@@ -76,6 +76,6 @@ def test_what_is_wrong_goes_to_the_queue_by_itself_or_through_a_list(
     assert len(Path("found.csv").read_text().splitlines()) == 5
 
 
-def test_a_place_that_is_not_there_is_named(run: Run, mirror: Path) -> None:
+def test_a_place_that_is_not_there_is_named(run: Run, mirror: str) -> None:
     done = run("adopt", "nowhere")
     assert (done.code, done.err) == (2, "satcat: nowhere: there is no such file or folder\n")

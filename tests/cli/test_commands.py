@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import SUMMER, Run
+from tests.engines import CATALOGUE_FILE, plainly
 
 
-@contextmanager
-def plain(path: Path) -> Iterator[sqlite3.Connection]:
-    """The catalogue as any SQLite tool opens it."""
-    connection = sqlite3.connect(path)
-    with connection:
-        yield connection
-    connection.close()
-
-
-def test_query_takes_tiles_from_a_file(run: Run, mirror: Path, tmp_path: Path) -> None:
+def test_query_takes_tiles_from_a_file(run: Run, mirror: str, tmp_path: Path) -> None:
     (tmp_path / "tiles.txt").write_text("# mine\n30TWM  # the first\n\n30TWN\n")
     from_file = run("query", "--tile", "@tiles.txt", "-f", "ids").out
     assert from_file == run("query", "--tile", "30TWM", "--tile", "T30TWN", "-f", "ids").out != ""
 
 
 def test_query_says_what_is_not_mirrored_and_strict_makes_it_an_error(
-    run: Run, mirror: Path
+    run: Run, mirror: str
 ) -> None:
     asked = ("query", "--tile", "30TWM", "--start", "2024-05-01", "--end", "2024-08-31")
     loose, strict = run(*asked, "-f", "ids"), run(*asked, "-f", "ids", "--strict")
@@ -42,12 +31,12 @@ def test_query_says_what_is_not_mirrored_and_strict_makes_it_an_error(
     assert "not mirrored" not in inside.err
 
 
-def test_query_says_that_it_found_nothing(run: Run, mirror: Path) -> None:
+def test_query_says_that_it_found_nothing(run: Run, mirror: str) -> None:
     done = run("query", "--tile", "30TWM", "--cloud", "0", "--name", "x*", "-f", "csv")
     assert (done.out.count("\n"), "0 products" in done.err) == (1, True)
 
 
-def test_show_finds_by_id_by_its_beginning_and_by_name(run: Run, mirror: Path) -> None:
+def test_show_finds_by_id_by_its_beginning_and_by_name(run: Run, mirror: str) -> None:
     row = json.loads(run("query", "--tile", "30TWM", "--limit", "1", "-f", "json").out)[0]
     for which in (row["id"], row["id"][:8], row["name"], row["name"].removesuffix(".SAFE")):
         shown = run("show", which)
@@ -56,7 +45,7 @@ def test_show_finds_by_id_by_its_beginning_and_by_name(run: Run, mirror: Path) -
     assert json.loads(run("show", row["id"], "-f", "json").out) == [row]
 
 
-def test_marking_says_how_much_and_a_dry_run_marks_nothing(run: Run, mirror: Path) -> None:
+def test_marking_says_how_much_and_a_dry_run_marks_nothing(run: Run, mirror: str) -> None:
     asked = ("--tile", "30TWM", *SUMMER)
     wanted = len(run("query", *asked, "-f", "ids").out.splitlines())
     assert run("mark", *asked, "--dry-run").out.startswith(f"would mark {wanted} products (")
@@ -67,7 +56,7 @@ def test_marking_says_how_much_and_a_dry_run_marks_nothing(run: Run, mirror: Pat
 
 
 def test_lists_of_ids_and_names_are_taken_and_what_is_unknown_is_named(
-    run: Run, mirror: Path, tmp_path: Path
+    run: Run, mirror: str, tmp_path: Path
 ) -> None:
     first, second, third = json.loads(run("query", "--limit", "3", "-f", "json").out)
     nothing = [f"nothing-{n}.SAFE" for n in range(30)]
@@ -78,8 +67,7 @@ def test_lists_of_ids_and_names_are_taken_and_what_is_unknown_is_named(
     said = marked.err.splitlines()
     assert said[0] == "satcat: 30 lines of --ids are of no product in this catalogue:"
     assert said[1:] == [*(f"  {word}" for word in nothing[:20]), "  and 10 more"]
-    with plain(mirror) as connection:
-        held = connection.execute("SELECT product_id, priority FROM downloads").fetchall()
+    held = plainly(mirror, "SELECT product_id, priority FROM downloads")
     assert sorted(held) == sorted((p["id"], 7) for p in (first, second, third))
     sooner = ("mark", "--ids", "ids.txt", "--priority", "8")
     assert "3 products asked for already would get this priority" in run(*sooner, "--dry-run").err
@@ -94,19 +82,14 @@ def test_lists_of_ids_and_names_are_taken_and_what_is_unknown_is_named(
 
 
 def test_the_overview_of_the_queue_says_what_waits_why_and_for_how_long(
-    run: Run, mirror: Path
+    run: Run, mirror: str
 ) -> None:
     run("mark", "--tile", "30TWM", "--where", "cloud_cover < 30")
-    with plain(mirror) as connection:
-        ids = [row[0] for row in connection.execute("SELECT product_id FROM downloads")]
-        connection.executemany(
-            "UPDATE downloads SET status = ?, error = ?, not_before = '2999-01-01T00:00:00.000000Z' WHERE product_id = ?",
-            [
-                ("failed", "no luck", ids[0]),
-                ("failed", "no luck", ids[1]),
-                ("offline", "archived", ids[2]),
-            ],
-        )
+    ids = [one for (one,) in plainly(mirror, "SELECT product_id FROM downloads")]
+    change = "UPDATE downloads SET status = ?, error = ?, not_before = '2999-01-01T00:00:00.000000Z' WHERE product_id = ?"
+    plainly(mirror, change, values=("failed", "no luck", ids[0]))
+    plainly(mirror, change, values=("failed", "no luck", ids[1]))
+    plainly(mirror, change, values=("offline", "archived", ids[2]))
     shown = run("queue").out
     assert "        2 failed: no luck\n" in shown
     assert "in the source's archive, looked at again 2999-01-01 00:00:00 UTC" in shown
@@ -118,9 +101,8 @@ def test_the_overview_of_the_queue_says_what_waits_why_and_for_how_long(
     assert seen["bytes_left"] == sum(row["size_bytes"] for row in rows)
 
 
-def test_marking_more_than_the_quota_says_so(run: Run, mirror: Path) -> None:
-    with plain(mirror) as connection:
-        connection.execute("UPDATE products SET size_bytes = 13000000000000 WHERE pk = 1")
+def test_marking_more_than_the_quota_says_so(run: Run, mirror: str) -> None:
+    plainly(mirror, "UPDATE products SET size_bytes = 13000000000000 WHERE pk = 1")
     warning = "quota: 0 B of the last 30 days and 13.0 TB to come; beyond 12.0 TB in 30 days"
     assert warning in run("mark", "--where", "pk = 1", "--dry-run").err
     assert warning in run("mark", "--where", "pk = 1").err
@@ -128,17 +110,16 @@ def test_marking_more_than_the_quota_says_so(run: Run, mirror: Path) -> None:
     assert "quota" not in run("mark", "--where", "pk = 1").err
 
 
-def test_what_plain_sql_cancelled_is_shown_and_marked_again(run: Run, mirror: Path) -> None:
+def test_what_plain_sql_cancelled_is_shown_and_marked_again(run: Run, mirror: str) -> None:
     run("mark", "--tile", "30TWM")
-    with plain(mirror) as connection:
-        connection.execute("UPDATE downloads SET status = 'cancelled'")
+    plainly(mirror, "UPDATE downloads SET status = 'cancelled'")
     queue = json.loads(run("queue", "list", "--status", "cancelled", "-f", "json").out)
     assert len(queue) > 0
     assert {row["status"] for row in queue} == {"cancelled"}
     assert f"{len(queue)} of them again" in run("mark", "--tile", "30TWM").err
 
 
-def test_report_tells_not_mirrored_from_nothing(run: Run, mirror: Path) -> None:
+def test_report_tells_not_mirrored_from_nothing(run: Run, mirror: str) -> None:
     asked = (
         "--tile",
         "30TWM",
@@ -164,7 +145,7 @@ def test_report_tells_not_mirrored_from_nothing(run: Run, mirror: Path) -> None:
     assert run("report", "coverage", *asked, "--strict").code == 6
 
 
-def test_status_says_how_far_and_how_old(run: Run, mirror: Path) -> None:
+def test_status_says_how_far_and_how_old(run: Run, mirror: str) -> None:
     shown = run("status").out
     for said in (
         "sentinel-2-l2a-30twm-1-more",
@@ -176,7 +157,7 @@ def test_status_says_how_far_and_how_old(run: Run, mirror: Path) -> None:
         assert said in shown
 
 
-def test_a_removed_scope_leaves_what_a_download_needs(run: Run, mirror: Path) -> None:
+def test_a_removed_scope_leaves_what_a_download_needs(run: Run, mirror: str) -> None:
     (name,) = (row["name"] for row in json.loads(run("scopes", "list", "-f", "json").out))
     kept = run("query", "--limit", "1", "-f", "ids").out
     run("mark", "--name", "*", "--where", f"id = '{kept.strip()}'")
@@ -185,6 +166,7 @@ def test_a_removed_scope_leaves_what_a_download_needs(run: Run, mirror: Path) ->
     assert run("query", "-f", "ids").out == kept
 
 
+@CATALOGUE_FILE
 def test_upgrade_makes_a_catalogue_and_leaves_it_be(run: Run, tmp_path: Path) -> None:
     assert run("db", "upgrade", "--db", "new.db").code == 0
     assert run("db", "upgrade", "--db", "new.db").code == 0
@@ -192,32 +174,29 @@ def test_upgrade_makes_a_catalogue_and_leaves_it_be(run: Run, tmp_path: Path) ->
     assert "nothing is mirrored yet" in run("status", "--db", "new.db").out
 
 
-def test_a_catalogue_of_another_version_names_the_command_that_helps(
-    run: Run, mirror: Path
-) -> None:
-    with plain(mirror) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
-    done = run("query", "--db", "satcat.db")
+def test_a_catalogue_of_another_version_names_the_command_that_helps(run: Run, mirror: str) -> None:
+    plainly(mirror, "UPDATE alembic_version SET version_num = '0000'")
+    done = run("query", "--db", mirror)
     assert (done.code, "db upgrade" in done.err) == (3, True)
     assert "catalogue 0000" in run("db", "current").out
 
 
-def test_check_names_what_was_altered(run: Run, mirror: Path) -> None:
+def test_check_names_what_was_altered(run: Run, mirror: str) -> None:
     assert run("db", "check").code == 0
-    with plain(mirror) as connection:
-        (altered,) = connection.execute("SELECT min(id) FROM products").fetchone()
-        connection.execute("UPDATE products SET cloud_cover = 0.125 WHERE id = ?", (altered,))
+    ((altered,),) = plainly(mirror, "SELECT min(id) FROM products")
+    plainly(mirror, "UPDATE products SET cloud_cover = 0.125 WHERE id = ?", values=(altered,))
     done = run("db", "check")
     assert (done.code, f"altered: {altered}" in done.out) == (3, True)
 
 
-def test_a_snapshot_is_a_catalogue(run: Run, mirror: Path) -> None:
+@CATALOGUE_FILE
+def test_a_snapshot_is_a_catalogue(run: Run, mirror: str) -> None:
     assert run("db", "snapshot", "copy.db").code == 0
     ids = run("query", "-f", "ids").out
     assert run("query", "--db", "copy.db", "-f", "ids").out == ids != ""
 
 
-def test_altered_and_missing_files_are_found_and_queued_again(run: Run, mirror: Path) -> None:
+def test_altered_and_missing_files_are_found_and_queued_again(run: Run, mirror: str) -> None:
     run("mark", "--tile", "30TWM", "--where", "cloud_cover < 15")
     assert run("download", "--out", "files").code == 0
     paths = [row["path"] for row in json.loads(run("queue", "list", "-f", "json").out)]
@@ -234,7 +213,7 @@ def test_altered_and_missing_files_are_found_and_queued_again(run: Run, mirror: 
     ) == 2
 
 
-def test_verify_prints_its_report_as_json(run: Run, mirror: Path) -> None:
+def test_verify_prints_its_report_as_json(run: Run, mirror: str) -> None:
     done = run("verify", "--json", "-q")
     report = json.loads(done.out)
     assert (done.code, report["exit_code"], report["differences"]) == (0, 0, [])
@@ -248,7 +227,7 @@ def test_a_dry_run_stores_nothing(run: Run, tmp_path: Path) -> None:
 
 
 def test_without_an_account_a_download_says_what_is_missing(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("mark", "--tile", "30TWM")
     monkeypatch.delenv("CDSE_USERNAME")
@@ -260,17 +239,12 @@ def test_without_an_account_a_download_says_what_is_missing(
     done = run("download", "-vv")
     assert done.code == 5
     assert "=wrong" not in done.err
-    with plain(mirror) as connection:
-        assert connection.execute("SELECT DISTINCT status FROM downloads").fetchall() == [
-            ("queued",)
-        ]
+    assert plainly(mirror, "SELECT DISTINCT status FROM downloads") == [("queued",)]
 
 
-def test_names_from_outside_cannot_drive_the_terminal(run: Run, mirror: Path) -> None:
-    with plain(mirror) as connection:
-        connection.execute(
-            "UPDATE products SET name = char(27) || ']0;pwned' || char(7) || char(10) || 'x' WHERE pk = 1"
-        )
+def test_names_from_outside_cannot_drive_the_terminal(run: Run, mirror: str) -> None:
+    name = "\x1b]0;pwned\x07\nx"
+    plainly(mirror, "UPDATE products SET name = ? WHERE pk = 1", values=(name,))
     for line in (
         ["query"],
         ["sql", "SELECT name FROM products"],
@@ -281,14 +255,17 @@ def test_names_from_outside_cannot_drive_the_terminal(run: Run, mirror: Path) ->
         assert "\x1b" not in done.out
 
 
-def test_a_copied_file_is_as_good(run: Run, mirror: Path) -> None:
-    shutil.copy(mirror, mirror.with_name("moved.db"))
+@CATALOGUE_FILE
+def test_a_copied_file_is_as_good(run: Run, mirror: str, tmp_path: Path) -> None:
+    shutil.copy(mirror, tmp_path / "moved.db")
     assert run("query", "--db", "moved.db", "--limit", "1").code == 0
 
 
-def test_the_layout_of_files_may_stand_in_satcat_toml(run: Run, mirror: Path) -> None:
+def test_the_layout_of_files_may_stand_in_satcat_toml(
+    run: Run, mirror: str, tmp_path: Path
+) -> None:
     run("mark", "--tile", "30TWM", "--where", "cloud_cover < 15")
-    (mirror.parent / "satcat.toml").write_text('[download]\nlayout = "collection/date/tile"\n')
+    (tmp_path / "satcat.toml").write_text('[download]\nlayout = "collection/date/tile"\n')
     assert run("download", "--limit", "1").code == 0
     assert run("download", "--layout", "flat").code == 0
     rows = json.loads(run("queue", "list", "-f", "json").out)

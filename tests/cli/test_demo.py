@@ -16,6 +16,9 @@ import pytest
 
 from satcat import demo
 from satcat.errors import FilterError
+from tests.engines import CATALOGUE_FILE
+
+pytestmark = CATALOGUE_FILE
 
 
 @pytest.fixture(scope="module")

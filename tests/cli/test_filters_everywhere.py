@@ -105,7 +105,7 @@ def counts(run: Run, folder: Path) -> dict[str, Callable[[list[str]], int]]:
 
 
 def test_each_filter_finds_the_same_number_of_products_in_every_command(
-    run: Run, mirror: Path, tmp_path: Path
+    run: Run, mirror: str, tmp_path: Path
 ) -> None:
     count = counts(run, tmp_path)
     assert set(count) == PICKING - {"sync", "report calendar"}
@@ -153,7 +153,7 @@ def test_sync_refuses_what_the_source_cannot_be_asked(
 
 
 def test_an_outline_too_long_for_the_source_is_refused_with_a_box_to_ask_for(
-    run: Run, mirror: Path, tmp_path: Path
+    run: Run, mirror: str, tmp_path: Path
 ) -> None:
     places = [[-3 + i / 5000, 42 + (i % 7) / 1000] for i in range(1500)] + [[-2.7, 43], [-3, 43]]
     area = {"type": "Polygon", "coordinates": [places]}
@@ -164,7 +164,7 @@ def test_an_outline_too_long_for_the_source_is_refused_with_a_box_to_ask_for(
     assert run("query", "--geometry", "a.geojson", "-f", "ids").out
 
 
-def test_an_area_comes_from_standard_input(mirror: Path, tmp_path: Path) -> None:
+def test_an_area_comes_from_standard_input(mirror: str, tmp_path: Path) -> None:
     square = (
         '{"type": "Polygon", "coordinates": [[[-3, 42], [-2.9, 42], [-2.9, 42.1], [-3, 42.1]]]}'
     )
@@ -175,7 +175,7 @@ def test_an_area_comes_from_standard_input(mirror: Path, tmp_path: Path) -> None
     assert "--geometry: a ring was not closed: taken to end where it starts\n" in piped.err
 
 
-def test_numbers_may_be_words_of_their_own(run: Run, mirror: Path) -> None:
+def test_numbers_may_be_words_of_their_own(run: Run, mirror: str) -> None:
     same = run("query", "--bbox=-3,42,-2.9,42.1", "-f", "ids").out
     assert same
     for words in ("-3 42 -2.9 42.1", "-3, 42, -2.9, 42.1", "-3.0 +42. -2.9 42.10"):
@@ -183,7 +183,7 @@ def test_numbers_may_be_words_of_their_own(run: Run, mirror: Path) -> None:
     assert run("query", "--bbox", "-3 42 -2.9 42.1", "-f", "ids").out == same
 
 
-def test_nothing_found_is_followed_by_what_may_be_meant(run: Run, mirror: Path) -> None:
+def test_nothing_found_is_followed_by_what_may_be_meant(run: Run, mirror: str) -> None:
     assert "longitude comes first" in run("query", "--point", "42.05,-2.95").err
     assert "did you mean S2MSI2A?" in run("mark", "--product-type", "S2MSI2a", "--dry-run").err
     assert "did you mean" not in run("query", "--product-type", "S2MSI2A").err

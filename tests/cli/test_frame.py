@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.engines import CATALOGUE_FILE
 
 
 def shown(run: Run, *args: str) -> int:
@@ -18,10 +19,10 @@ def shown(run: Run, *args: str) -> int:
 
 
 def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     everything = shown(run)
-    (mirror.parent / "satcat.toml").write_text("[query]\nlimit = 5\n")
+    (tmp_path / "satcat.toml").write_text("[query]\nlimit = 5\n")
     assert shown(run) == 5 < everything
     monkeypatch.setenv("SATCAT_QUERY_LIMIT", "4")
     assert shown(run) == 4
@@ -30,8 +31,9 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
     assert shown(run, "--limit", "99") < everything
 
 
-def test_the_file_beside_the_catalogue_counts(run: Run, mirror: Path) -> None:
-    folder = mirror.parent / "elsewhere"
+@CATALOGUE_FILE
+def test_the_file_beside_the_catalogue_counts(run: Run, mirror: str, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
     folder.mkdir()
     shutil.move(mirror, folder / "a.db")
     (folder / "satcat.toml").write_text('[query]\ntile = "30TWM"\nlimit = 2\n')
@@ -39,8 +41,10 @@ def test_the_file_beside_the_catalogue_counts(run: Run, mirror: Path) -> None:
     assert shown(run, "--db", f"sqlite:///{folder}/a.db") == 2
 
 
-def test_one_value_or_several_may_stand_for_an_option_that_repeats(run: Run, mirror: Path) -> None:
-    config = mirror.parent / "satcat.toml"
+def test_one_value_or_several_may_stand_for_an_option_that_repeats(
+    run: Run, mirror: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "satcat.toml"
     both = shown(run)
     config.write_text('[query]\ntile = "30TWM"\nstart = 2024-06-01\n')
     one = shown(run)
@@ -63,24 +67,29 @@ def test_one_value_or_several_may_stand_for_an_option_that_repeats(run: Run, mir
     ],
     ids=lambda text: text.strip(),
 )
-def test_what_the_file_gets_wrong_is_told(run: Run, mirror: Path, text: str, said: str) -> None:
-    (mirror.parent / "satcat.toml").write_text(text)
+def test_what_the_file_gets_wrong_is_told(
+    run: Run, mirror: str, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "satcat.toml").write_text(text)
     done = run("query")
     assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1)
 
 
-def test_a_command_of_two_words_has_a_table_of_two_words(run: Run, mirror: Path) -> None:
-    (mirror.parent / "satcat.toml").write_text('[report.coverage]\nformat = "csv"\n')
+def test_a_command_of_two_words_has_a_table_of_two_words(
+    run: Run, mirror: str, tmp_path: Path
+) -> None:
+    (tmp_path / "satcat.toml").write_text('[report.coverage]\nformat = "csv"\n')
     assert run("report", "coverage").out.startswith("tile_id,")
-    (mirror.parent / "satcat.toml").write_text('[report.coverag]\nformat = "csv"\n')
+    (tmp_path / "satcat.toml").write_text('[report.coverag]\nformat = "csv"\n')
     done = run("report", "coverage")
     assert (done.code, "'coverag' is no command of [report]" in done.err) == (2, True)
 
 
+@CATALOGUE_FILE
 def test_db_comes_from_before_the_command_after_it_or_the_environment(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    shutil.move(mirror, mirror.with_name("a.db"))
+    shutil.move(mirror, tmp_path / "a.db")
     assert run("--db", "a.db", "status").code == run("status", "--db", "a.db").code == 0
     assert run("--db", "none.db", "status", "--db", "a.db").code == 0
     monkeypatch.setenv("SATCAT_DB", "a.db")
@@ -88,12 +97,12 @@ def test_db_comes_from_before_the_command_after_it_or_the_environment(
     assert run("--db", "none.db", "status").code == 3
 
 
-def test_q_says_nothing_but_results(run: Run, mirror: Path) -> None:
+def test_q_says_nothing_but_results(run: Run, mirror: str) -> None:
     done = run("query", "-q", "--tile", "33UUP")
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
-def test_v_shows_the_requests_and_no_secret(run: Run, mirror: Path) -> None:
+def test_v_shows_the_requests_and_no_secret(run: Run, mirror: str) -> None:
     run("mark", "--tile", "30TWM", "--where", "cloud_cover < 5")
     done = run("download", "-v")
     assert "GET http://127.0.0.1" in done.err

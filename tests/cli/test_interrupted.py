@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -45,10 +45,8 @@ def test_an_interrupted_download_goes_on(tmp_path: Path, signal_: signal.Signals
         assert time.monotonic() - began < 3  # on a busy machine; alone it is below 1
         assert process.returncode == 130
         assert err.splitlines()[-1] == "satcat: stopped; run the same command again to go on"
-        with sqlite3.connect(tmp_path / "satcat.db") as connection:
-            statuses = {status for (status,) in connection.execute("SELECT status FROM downloads")}
-        connection.close()
-        assert statuses == {"queued"}
+        listed = spawn(tmp_path, environment, "queue", "list", "-f", "json").out
+        assert {row["status"] for row in json.loads(listed)} == {"queued"}
         source.settings.rate = None
         done = spawn(tmp_path, environment, "download")
     assert done.code == 0, done.err
@@ -74,9 +72,11 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELEC
 
 
 @pytest.mark.parametrize("words", [("sql", ENDLESS), ("query", "--where", f"({ENDLESS}) > 1")])
-def test_an_endless_statement_can_be_stopped(mirror: Path, words: tuple[str, ...]) -> None:
+def test_an_endless_statement_can_be_stopped(
+    mirror: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "satcat", "-v", *words], cwd=mirror.parent, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "satcat", "-v", *words], cwd=tmp_path, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.engines import CATALOGUE_FILE
+
 COMMANDS = [
     ["status"],
     ["scopes", "list"],
@@ -57,10 +59,11 @@ print(json.dumps([run(args) for args in json.loads(sys.argv[1])]), file=sys.stde
 """
 
 
-def test_offline_commands_open_no_socket(mirror: Path) -> None:
+@CATALOGUE_FILE
+def test_offline_commands_open_no_socket(mirror: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(COMMANDS)],
-        cwd=mirror.parent,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,
@@ -69,4 +72,4 @@ def test_offline_commands_open_no_socket(mirror: Path) -> None:
     assert dict(zip(map(" ".join, COMMANDS), codes, strict=True)) == {
         " ".join(c): 0 for c in COMMANDS
     }, done.stderr
-    assert json.loads((mirror.parent / "out.geojson").read_text())["features"]
+    assert json.loads((tmp_path / "out.geojson").read_text())["features"]

@@ -24,6 +24,7 @@ from satcat.exports.rows import Rows
 from satcat.models import products
 from satcat.products import RESULT_COLUMNS
 from tests.cli.conftest import Run
+from tests.engines import CATALOGUE_FILE
 
 
 def written(form: str, rows: list[dict[str, object]]) -> str:
@@ -155,13 +156,13 @@ def test_durations(seconds: float, said: str) -> None:
     assert wording.duration(seconds) == said
 
 
-def test_columns_are_chosen_and_ordered(run: Run, mirror: Path) -> None:
+def test_columns_are_chosen_and_ordered(run: Run, mirror: str) -> None:
     done = run("query", "--columns", "tile_id,id", "-f", "csv", "--limit", "1", "-q")
     assert done.out.splitlines()[0] == "tile_id,id"
     assert done.err == ""
 
 
-def test_geojson_is_a_feature_collection(run: Run, mirror: Path) -> None:
+def test_geojson_is_a_feature_collection(run: Run, mirror: str) -> None:
     done = json.loads(run("query", "--tile", "30TWM", "-f", "geojson").out)
     ids = run("query", "--tile", "30TWM", "-f", "ids").out.split()
     assert (done["type"], [f["id"] for f in done["features"]]) == ("FeatureCollection", ids)
@@ -169,7 +170,7 @@ def test_geojson_is_a_feature_collection(run: Run, mirror: Path) -> None:
     assert all(f["properties"]["tile_id"] == "30TWM" for f in done["features"])
 
 
-def test_a_file_is_written_whole_or_not_at_all(run: Run, mirror: Path, tmp_path: Path) -> None:
+def test_a_file_is_written_whole_or_not_at_all(run: Run, mirror: str, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     assert run("query", "-f", "csv", "-o", "out.csv").code == 0
     before = out.read_text()
@@ -193,7 +194,7 @@ def test_a_file_is_written_whole_or_not_at_all(run: Run, mirror: Path, tmp_path:
     }
 
 
-def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
+def test_a_reader_that_leaves_ends_it_quietly(mirror: str) -> None:
     endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
     process = subprocess.Popen(
         [sys.executable, "-m", "satcat", "--db", mirror, "sql", endless, "-f", "csv"],
@@ -207,7 +208,7 @@ def test_a_reader_that_leaves_ends_it_quietly(mirror: Path) -> None:
 
 
 def test_the_suffix_of_a_file_says_the_format_where_nothing_else_does(
-    run: Run, mirror: Path, tmp_path: Path
+    run: Run, mirror: str, tmp_path: Path
 ) -> None:
     for suffix in ("csv", "json", "ndjson", "geojson", "jsonl", "CSV"):
         path = tmp_path / f"out.{suffix}"
@@ -223,16 +224,16 @@ def test_the_suffix_of_a_file_says_the_format_where_nothing_else_does(
     assert not (tmp_path / "out.gpkg").exists()
 
 
-def test_ids_alone_have_no_other_columns(run: Run, mirror: Path) -> None:
+def test_ids_alone_have_no_other_columns(run: Run, mirror: str) -> None:
     refused = run("query", "-f", "ids", "--columns", "name")
     assert (refused.code, "leave --columns out" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("character_set", ["ascii", "latin-1", "utf-8"])
 def test_what_machines_read_is_utf_8_whatever_the_terminal_shows(
-    mirror: Path, character_set: str
+    mirror: str, character_set: str
 ) -> None:
-    command = (sys.executable, "-m", "satcat", "--db", str(mirror), "sql", "SELECT 'é…' AS \"ü\"")
+    command = (sys.executable, "-m", "satcat", "--db", mirror, "sql", "SELECT 'é…' AS \"ü\"")
     environment = os.environ | {"PYTHONIOENCODING": character_set}
     for form, expected in (("csv", "ü\né…\n"), ("ndjson", '{"ü": "é…"}\n')):
         done = subprocess.run(
@@ -243,13 +244,13 @@ def test_what_machines_read_is_utf_8_whatever_the_terminal_shows(
     assert "\n" in done.stdout.decode(character_set)
 
 
-def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: Path) -> None:
+def test_sql_keeps_columns_of_one_name_apart(run: Run, mirror: str) -> None:
     assert run("sql", "SELECT 1 AS a, 2 AS a", "-f", "csv").out == "a,a_2\n1,2\n"
     three = run("sql", "SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a_2", "-f", "csv").out
     assert three == "a,a_3,a_2,a_2_2\n1,2,3,4\n"
 
 
-def test_a_pipe_is_written_to_and_not_replaced(run: Run, mirror: Path, tmp_path: Path) -> None:
+def test_a_pipe_is_written_to_and_not_replaced(run: Run, mirror: str, tmp_path: Path) -> None:
     """A file in the place of /dev/null would be the end of /dev/null."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -259,7 +260,7 @@ def test_a_pipe_is_written_to_and_not_replaced(run: Run, mirror: Path, tmp_path:
     assert pipe.is_fifo()
 
 
-def test_a_link_is_written_through(run: Run, mirror: Path, tmp_path: Path) -> None:
+def test_a_link_is_written_through(run: Run, mirror: str, tmp_path: Path) -> None:
     (tmp_path / "target.txt").write_text("old")
     (tmp_path / "link.txt").symlink_to("target.txt")
     assert run("query", "-f", "ids", "-o", "link.txt").code == 0
@@ -267,11 +268,12 @@ def test_a_link_is_written_through(run: Run, mirror: Path, tmp_path: Path) -> No
     assert (tmp_path / "target.txt").read_text() == run("query", "-f", "ids").out
 
 
+@CATALOGUE_FILE
 @pytest.mark.parametrize(
     "words", [("query", "-q", "-o", "satcat.db"), ("sql", "SELECT 1", "-o", "link")]
 )
 def test_a_catalogue_is_not_written_over(
-    run: Run, mirror: Path, tmp_path: Path, words: tuple[str, ...]
+    run: Run, mirror: str, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     (tmp_path / "link").symlink_to("satcat.db")
     done = run(*words)
@@ -282,7 +284,7 @@ def test_a_catalogue_is_not_written_over(
     assert run("query", "-f", "ids").code == 0
 
 
-def test_a_footprint_that_is_asked_for_is_wkt(run: Run, mirror: Path) -> None:
+def test_a_footprint_that_is_asked_for_is_wkt(run: Run, mirror: str) -> None:
     asked = ("query", "--columns", "id,footprint", "--limit", "1", "-q")
     (row,) = csv.DictReader(io.StringIO(run(*asked, "-f", "csv").out))
     assert footprints.from_wkt(row["footprint"]).area > 0.5
@@ -297,7 +299,7 @@ def test_a_footprint_that_is_asked_for_is_wkt(run: Run, mirror: Path) -> None:
     assert row["footprint"] in run(*asked).out
 
 
-def test_outer_rings_of_geojson_run_counter_clockwise(run: Run, mirror: Path) -> None:
+def test_outer_rings_of_geojson_run_counter_clockwise(run: Run, mirror: str) -> None:
     done = json.loads(run("query", "-f", "geojson", "--columns", "id").out)
     rings = [shapely.LinearRing(f["geometry"]["coordinates"][0]) for f in done["features"]]
     assert rings
@@ -305,7 +307,7 @@ def test_outer_rings_of_geojson_run_counter_clockwise(run: Run, mirror: Path) ->
     assert {tuple(f["properties"]) for f in done["features"]} == {("id",)}
 
 
-def test_json_has_no_infinity(run: Run, mirror: Path) -> None:
+def test_json_has_no_infinity(run: Run, mirror: str) -> None:
     assert json.loads(run("sql", "SELECT 9e999 AS a, 1.5 AS b", "-f", "json").out) == [
         {"a": None, "b": 1.5}
     ]

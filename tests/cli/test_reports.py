@@ -21,7 +21,7 @@ def rows(run: Run, *words: str) -> list[dict[str, Any]]:
     return list(json.loads(run(*words, "-f", "json").out))
 
 
-def test_table_json_and_sql_agree(run: Run, mirror: Path) -> None:
+def test_table_json_and_sql_agree(run: Run, mirror: str) -> None:
     (told,) = rows(run, "report", "coverage", "--tile", "30TWM", "--no-area")
     (view,) = rows(
         run, "sql",
@@ -57,7 +57,7 @@ def test_table_json_and_sql_agree(run: Run, mirror: Path) -> None:
     assert "covered" not in table
 
 
-def test_only_what_falls_short_is_listed(run: Run, mirror: Path) -> None:
+def test_only_what_falls_short_is_listed(run: Run, mirror: str) -> None:
     asked = ("--tile", "30TWM", "--tile", "33UUP", *SUMMER)
     every = rows(run, "report", "coverage", *asked)
     most = max(row["clear_looks"] or 0 for row in every)
@@ -74,7 +74,7 @@ def test_only_what_falls_short_is_listed(run: Run, mirror: Path) -> None:
     assert run("report", "coverage", *asked, "--gaps", "9", "--by", "month").code == 2
 
 
-def test_an_area_has_a_row_of_its_own_and_one_of_each_tile(run: Run, mirror: Path) -> None:
+def test_an_area_has_a_row_of_its_own_and_one_of_each_tile(run: Run, mirror: str) -> None:
     box = "-2.7,41.8,-2.3,42.1"
     told = rows(run, "report", "coverage", "--bbox", box, "--aoi", *SUMMER)
     assert [row["tile_id"] for row in told] == ["AOI", "30TWM"]
@@ -84,7 +84,7 @@ def test_an_area_has_a_row_of_its_own_and_one_of_each_tile(run: Run, mirror: Pat
 
 
 def test_shares_that_would_take_long_are_left_out_and_that_is_said(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("satcat.reports.coverage.FEW", 1)
     done = run("report", "coverage", "--tile", "30TWM", *SUMMER)
@@ -93,7 +93,7 @@ def test_shares_that_would_take_long_are_left_out_and_that_is_said(
     assert "covered_percent" in run("report", "coverage", "--tile", "30TWM", "--area", *SUMMER).out
 
 
-def test_a_calendar_draws_a_line_a_month_and_a_character_a_day(run: Run, mirror: Path) -> None:
+def test_a_calendar_draws_a_line_a_month_and_a_character_a_day(run: Run, mirror: str) -> None:
     drawn = run("report", "calendar", "--tile", "30TWM", "--year", "2024")
     head, *months = drawn.out.splitlines()
     assert [line[:7] for line in months] == [f"2024-{month:02}" for month in range(1, 13)]
@@ -112,7 +112,7 @@ def test_a_calendar_draws_a_line_a_month_and_a_character_a_day(run: Run, mirror:
     assert run("report", "calendar", "--tile", "30TWM", "--year", "2024", "--strict").code == 6
 
 
-def test_scopes_are_reported_with_their_completeness_and_age(run: Run, mirror: Path) -> None:
+def test_scopes_are_reported_with_their_completeness_and_age(run: Run, mirror: str) -> None:
     (scope,) = rows(run, "report", "scopes")
     assert scope["state"] == "complete"
     assert scope["windows"] == scope["windows_complete"] > 0
@@ -154,12 +154,12 @@ def _box(*sides: float) -> Any:
     return footprints.from_bbox(*sides)
 
 
-def test_what_the_mirror_vouches_for_is_told_in_a_narrow_table_too(run: Run, mirror: Path) -> None:
+def test_what_the_mirror_vouches_for_is_told_in_a_narrow_table_too(run: Run, mirror: str) -> None:
     heading = run("report", "coverage", "--tile", "30TWM", *SUMMER).out.splitlines()[0]
     assert heading.split()[:3] == ["tile_id", "product_type", "mirrored"]
 
 
-def test_a_wrong_question_is_refused_in_one_line(run: Run, mirror: Path) -> None:
+def test_a_wrong_question_is_refused_in_one_line(run: Run, mirror: str) -> None:
     for words in (("--by", "week"), ("--by", "tile,month", "--gaps", "5"), ("--aoi",)):
         told = run("report", "coverage", *words)
         assert (told.code, len(told.err.splitlines())) == (2, 1), told.err

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
 
 
-def test_sql_takes_values_that_are_bound(run: Run, mirror: Path) -> None:
+def test_sql_takes_values_that_are_bound(run: Run, mirror: str) -> None:
     asked = "SELECT count(*) AS n FROM products WHERE tile_id = :tile AND cloud_cover <= :cloud"
     ran = run("sql", asked, "--param", "tile=30TWM", "--param", "cloud=100", "-f", "csv")
     same = run("query", "--tile", "30TWM", "--cloud", "100", "-f", "ids").out.split()
@@ -45,7 +44,7 @@ def test_sql_takes_values_that_are_bound(run: Run, mirror: Path) -> None:
     ],
 )
 def test_sql_names_what_is_wrong_with_its_values(
-    run: Run, mirror: Path, words: tuple[str, ...], told: str
+    run: Run, mirror: str, words: tuple[str, ...], told: str
 ) -> None:
     ran = run("sql", *words)
     assert ran.code == 2
@@ -53,7 +52,7 @@ def test_sql_names_what_is_wrong_with_its_values(
 
 
 def test_sql_can_be_limited_in_time_and_read_from_standard_input(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
     monkeypatch.setattr("sys.stdin", io.StringIO(endless))
@@ -64,12 +63,12 @@ def test_sql_can_be_limited_in_time_and_read_from_standard_input(
 
 
 @pytest.mark.parametrize("word", ["nan", "inf", "-inf", "99999999999999999999", "1e3", "007"])
-def test_what_is_no_number_of_sqlite_is_text(run: Run, mirror: Path, word: str) -> None:
+def test_what_is_no_number_of_sqlite_is_text(run: Run, mirror: str, word: str) -> None:
     ran = run("sql", "SELECT typeof(:a), :a", "--param", f"a={word}", "-f", "csv")
     assert ran.out.splitlines()[1] == f"text,{word}"
 
 
-def test_schema_ends_in_reports_that_run_as_they_are_printed(run: Run, mirror: Path) -> None:
+def test_schema_ends_in_reports_that_run_as_they_are_printed(run: Run, mirror: str) -> None:
     printed = run("schema").out
     reports = re.findall(r"^-- .+\?\n((?:.+\n)+)", printed, re.MULTILINE)
     assert len(reports) >= 5

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
+import os
 from pathlib import Path
 
 import pytest
 
 from satcat.sandbox import Sandbox
 from tests.cli.conftest import SUMMER, Run, spawn
+from tests.engines import plainly
 
 
 def test_from_nothing_to_verified_files(tmp_path: Path, source: Sandbox) -> None:
@@ -40,10 +41,9 @@ def test_from_nothing_to_verified_files(tmp_path: Path, source: Sandbox) -> None
     assert "the mirror holds exactly what the source lists" in satcat("verify")
     assert f"{len(truth)} files right" in satcat("verify", "--files")
 
-    with sqlite3.connect(tmp_path / "satcat.db") as connection:
-        (gone,) = connection.execute("SELECT max(id) FROM products").fetchone()
-        connection.execute("DELETE FROM products WHERE id = ?", (gone,))
-    connection.close()
+    address = os.environ.get("SATCAT_DB", tmp_path / "satcat.db")
+    ((gone,),) = plainly(address, "SELECT max(id) FROM products")
+    plainly(address, "DELETE FROM products WHERE id = ?", values=(gone,))
     assert f"missing: {gone}" in satcat("verify", code=8)
     satcat("verify", "--repair")
     assert satcat("query", "-f", "ids", "--where", f"id = '{gone}'") == f"{gone}\n"
@@ -80,7 +80,7 @@ def test_what_failed_is_listed_as_mark_reads_it(tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_down_ends_with_4_and_the_mirror_stays_usable(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Sandbox(products=0) as source:
         monkeypatch.setenv("CDSE_CATALOGUE_URL", source.catalogue_url)
@@ -90,7 +90,7 @@ def test_a_source_that_is_down_ends_with_4_and_the_mirror_stays_usable(
     assert len(run("query", "--limit", "1", "-f", "ids").out.splitlines()) == 1
 
 
-def test_another_source_than_the_mirrored_one_is_refused(mirror: Path) -> None:
+def test_another_source_than_the_mirrored_one_is_refused(mirror: str, tmp_path: Path) -> None:
     with Sandbox(products=0) as source:
-        done = spawn(mirror.parent, source.environment, "sync")
+        done = spawn(tmp_path, source.environment, "sync")
         assert (done.code, "--moved" in done.err) == (2, True), done.err

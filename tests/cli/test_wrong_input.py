@@ -13,6 +13,7 @@ import pytest
 from satcat import tiles
 from satcat.sandbox import Sandbox
 from tests.cli.conftest import Run, spawn
+from tests.engines import CATALOGUE_FILE
 
 # command line, exit code, what the line says
 WRONG = [
@@ -61,7 +62,7 @@ WRONG = [
     ("--db none.db query", 3, "none.db"),
     ("query --db text.txt", 3, "text.txt"),
     ("query --db other.db", 3, "other.db"),
-    ("query --db ://hidden@x", 2, "--db is neither"),
+    ("query --db ://hidden@x", 2, "--db: give a path"),
     ("query --db mysql://me:hidden@host/x", 2, "mysql://me:***@host/x"),
     ("show 00000000-0000-0000-0000-000000000000", 1, "00000000"),
     ("sql DELETE_FROM_products", 2, "SQL"),
@@ -105,7 +106,7 @@ WRONG = [
 
 
 @pytest.fixture(scope="module")
-def folder(mirror_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(mirror_template: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a mirror and what is none; commands that are refused leave it as it is."""
     made = tmp_path_factory.mktemp("wrong")
     shutil.copy(mirror_template, made / "satcat.db")
@@ -118,6 +119,7 @@ def folder(mirror_template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return made
 
 
+@CATALOGUE_FILE
 @pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
 def test_wrong_input_is_one_line(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: int, said: str
@@ -133,7 +135,7 @@ def test_wrong_input_is_one_line(
     assert left == {"satcat.db", "text.txt", "other.db", "full"}
 
 
-def test_what_is_refused_changes_nothing(run: Run, mirror: Path, tmp_path: Path) -> None:
+def test_what_is_refused_changes_nothing(run: Run, mirror: str, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     mine = tmp_path / "full" / "thesis.tex"
     mine.write_text("mine")
@@ -145,7 +147,7 @@ def test_what_is_refused_changes_nothing(run: Run, mirror: Path, tmp_path: Path)
 
 
 def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_vv(
-    run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def break_down(*_: object) -> None:
         raise ZeroDivisionError("no such thing")
@@ -158,7 +160,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_vv(
     assert "Traceback" in run("status", "-vv").err
 
 
-def test_ctrl_c_says_how_to_go_on(run: Run, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_go_on(run: Run, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -177,7 +179,7 @@ def test_a_group_of_commands_alone_shows_its_help(run: Run) -> None:
         assert "--db PATH" in done.err
 
 
-def test_a_result_that_cannot_be_made_prints_nothing(run: Run, mirror: Path) -> None:
+def test_a_result_that_cannot_be_made_prints_nothing(run: Run, mirror: str) -> None:
     done = run("sql", "SELECT 1 AS a", "-f", "geojson")
     assert (done.code, done.out) == (2, "")
     assert (
@@ -185,12 +187,12 @@ def test_a_result_that_cannot_be_made_prints_nothing(run: Run, mirror: Path) -> 
     )  # not only once there are rows
 
 
-def test_numbers_without_an_end_are_taken_as_all(run: Run, mirror: Path) -> None:
+def test_numbers_without_an_end_are_taken_as_all(run: Run, mirror: str) -> None:
     every = run("query", "-f", "ids").out
     assert run("query", "-f", "ids", "--limit", "9" * 30).out == every
 
 
-def test_lists_from_windows_are_read(run: Run, mirror: Path, tmp_path: Path) -> None:
+def test_lists_from_windows_are_read(run: Run, mirror: str, tmp_path: Path) -> None:
     (tmp_path / "tiles.txt").write_bytes("\ufeff30TWM\r\n30TWN\r\n".encode())
     assert run("query", "--tile", "@tiles.txt", "-f", "ids").out == run("query", "-f", "ids").out
 
@@ -210,13 +212,13 @@ def test_hundreds_of_tiles_can_be_mirrored(run: Run, tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
-def test_what_is_not_mirrored_is_named(run: Run, mirror: Path) -> None:
+def test_what_is_not_mirrored_is_named(run: Run, mirror: str) -> None:
     assert "not mirrored: --collection SENTINEL-9" in run("query", "--collection", "SENTINEL-9").err
     assert "not mirrored: part of --bbox -9,40,2,45" in run("query", "--bbox", "-9,40,2,45").err
 
 
 def test_output_that_nobody_takes_is_one_line(
-    run: Run, mirror: Path, tmp_path: Path, source: Sandbox
+    run: Run, mirror: str, tmp_path: Path, source: Sandbox
 ) -> None:
     line = [sys.executable, "-m", "satcat", "status"]
     narrow = {"PYTHONIOENCODING": "ascii"}

@@ -82,7 +82,7 @@ def _is_of_the_statement(error: object) -> bool:
 def is_one_of(column: ColumnElement[Any], values: Iterable[Any]) -> Condition:
     """As `in_`, for any number of values."""
     listed = list(values)
-    return column == listed[0] if len(listed) == 1 else column.in_(each(listed))
+    return column == listed[0] if len(listed) == 1 else column.in_(each(listed, column))
 
 
 def as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -229,10 +229,16 @@ def _each_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     return f"(SELECT unnest({compiler.process(element.clauses, **options)}) AS value)"
 
 
-def each(values: Iterable[str] | Iterable[int]) -> sa.Select[Any]:
-    """A row for each of these texts or numbers, however many: they are one bound parameter."""
+def each(
+    values: Iterable[str] | Iterable[int], like: ColumnElement[Any] | None = None
+) -> sa.Select[Any]:
+    """A row for each of these texts or numbers, however many: they are one bound parameter.
+
+    Args:
+        like: a column of their type; None: of texts. No value tells of its type where there is none.
+    """
     listed = list(values)
-    is_number = bool(listed) and isinstance(listed[0], int)
+    is_number = like is not None and isinstance(like.type, sa.Integer)
     kind: TypeEngine[Any] = sa.BigInteger() if is_number else Text
     given = sa.bindparam(None, listed, type_=_Listed(kind))
     table = _each(given).table_valued(sa.column("value", kind))

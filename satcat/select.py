@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import fields
-from typing import Any, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Row, Select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select
 
 from satcat import space
 from satcat.choice import Choice, chosen, group, order
@@ -17,6 +18,9 @@ from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.models import products
 from satcat.products import SatelliteImage, SearchResults
+
+#: Rows as they come. Whoever does not read to the end closes them, before the transaction ends.
+Found: TypeAlias = Generator[Row[Any], None, None]
 
 _IMAGE_FIELDS = tuple(f.name for f in fields(SatelliteImage))
 _SUFFIX = re.compile(r"\.(SAFE|SEN3|nc|h5|he5|hdf|EOF|zip|tar|tgz|gz|tiff?)$", re.IGNORECASE)
@@ -56,13 +60,14 @@ def iterate(
     connection: Connection, filters: SearchFilters, **choice: Unpack[Choice]
 ) -> Iterator[SatelliteImage]:
     """Yield the products that match, a few in memory at a time; `choice` as for `select_products`."""
-    for row in rows(connection, filters, _IMAGE_FIELDS, **choice):
-        yield SatelliteImage(**dict(zip(_IMAGE_FIELDS, row, strict=True)))
+    with closing(rows(connection, filters, _IMAGE_FIELDS, **choice)) as found:
+        for row in found:
+            yield SatelliteImage(**dict(zip(_IMAGE_FIELDS, row, strict=True)))
 
 
 def rows(
     connection: Connection, filters: SearchFilters, columns: Sequence[str], **choice: Unpack[Choice]
-) -> Iterator[Row[Any]]:
+) -> Found:
     """Yield these columns of the products that match, as `iterate` does; nothing else is read.
 
     Raises:
@@ -77,7 +82,7 @@ def rows_by(
     columns: Sequence[str],
     groups: Sequence[str],
     **choice: Unpack[Choice],
-) -> Iterator[Row[Any]]:
+) -> Found:
     """Yield what `rows` does, group by group, with the values of the groups at the end of each row.
 
     Empty texts are there as unknown. Within a group, `sort` says the order; else it is by tile, then newest first.
@@ -156,10 +161,10 @@ def _rows(
     filters: SearchFilters,
     columns: Sequence[ColumnElement[Any]],
     choice: Choice,
-) -> Iterator[Row[Any]]:
+) -> Found:
     statement = _ordered(sa.select(*columns), connection, filters, choice)
-    with where_errors(filters):
-        yield from connection.execute(statement, execution_options={"yield_per": _BATCH})
+    with where_errors(filters), _streamed(connection, statement) as found:
+        yield from found
 
 
 def _rows_by(
@@ -168,7 +173,7 @@ def _rows_by(
     columns: Sequence[ColumnElement[Any]],
     groups: Sequence[ColumnElement[Any]],
     choice: Choice,
-) -> Iterator[Row[Any]]:
+) -> Found:
     found = _chosen(connection, filters, choice)
     if choice.get("limit") is not None:
         some = _ordered(sa.select(products.c.pk), connection, filters, choice).subquery()
@@ -182,7 +187,13 @@ def _rows_by(
                 f"--partition: more than {_MOST_GROUPS:,} partitions: name fewer keys, or coarser ones, as year"
             )
         statement = sa.select(*columns, *groups).where(*found).order_by(*by)
-        yield from connection.execute(statement, execution_options={"yield_per": _BATCH})
+        with _streamed(connection, statement) as rows_found:
+            yield from rows_found
+
+
+def _streamed(connection: Connection, statement: Select[Any]) -> CursorResult[Any]:
+    """The rows, a few in memory at a time."""
+    return connection.execute(statement, execution_options={"yield_per": _BATCH})
 
 
 def _known(name: str) -> ColumnElement[Any]:

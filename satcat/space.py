@@ -73,7 +73,7 @@ def _in_tiles(
         return [is_one_of(products.c.pk, keys), _OUTLINED]
     untiled = sa.and_(products.c.tile_id.is_(None), _OUTLINED)
     keys = _touching(connection, touched, filters.interval, [*found, untiled], few=few)
-    either = sa.union_all(by_tile, each(keys))
+    either = sa.union_all(by_tile, each(keys, products.c.pk))
     own = is_one_of(unindexed(products.c.tile_id), filters.tiles)
     return [products.c.pk.in_(either), sa.or_(untiled, own)]
 

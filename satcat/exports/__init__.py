@@ -10,6 +10,7 @@ frames.py      data frames of pandas and geopandas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
@@ -112,11 +113,12 @@ def export(
 
         keys = partitions.keys(partition)
         names = [name for name in names if name not in keys]
-        rows = select.rows_by(connection, filters, names, keys, **choice)
-        return dataset.write(Rows(names, watch(rows)), keys, path)
+        with closing(select.rows_by(connection, filters, names, keys, **choice)) as rows:
+            return dataset.write(Rows(names, watch(rows)), keys, path)
     if form == "parquet" and not (choice.get("sort") or choice.get("limit")):
         choice["sort"] = "tile"
-    return write(Rows(names, watch(select.rows(connection, filters, names, **choice))), path, form)
+    with closing(select.rows(connection, filters, names, **choice)) as rows:
+        return write(Rows(names, watch(rows)), path, form)
 
 
 def format_meant(path: Path, name: str | None, *, partitioned: bool = False) -> str:

@@ -29,6 +29,7 @@ from satcat.errors import FilterError, MissingLibraryError, SatcatError
 from satcat.exports import folders
 from satcat.exports.partitions import KEYS, UNKNOWN
 from satcat.products import RESULT_COLUMNS
+from tests.engines import address_of
 from tests.exports.conftest import SHAPES, fields, geometry
 
 ALL = SearchFilters()
@@ -372,7 +373,7 @@ def test_a_killed_export_leaves_nothing_that_looks_whole_and_the_next_one_clears
         if before:
             many.export(folder, ALL, partition=before)
         with subprocess.Popen(
-            [sys.executable, "-c", SLOW, many.database.path, folder], stdout=subprocess.PIPE
+            [sys.executable, "-c", SLOW, address_of(many.database), folder], stdout=subprocess.PIPE
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"there\n"
@@ -415,7 +416,8 @@ for turn in range(10**6):
 """
     for turn in range(4):
         with subprocess.Popen(
-            [sys.executable, "-c", script, many.database.path, folder], stdout=subprocess.PIPE
+            [sys.executable, "-c", script, address_of(many.database), folder],
+            stdout=subprocess.PIPE,
         ) as process:
             assert process.stdout is not None
             process.stdout.readline()
@@ -439,7 +441,7 @@ catalogue = Catalogue.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 print(catalogue.export(sys.argv[2], SearchFilters(), partition="collection,day"))
 """
-    command = [sys.executable, "-c", script, many.database.path, tmp_path / "lake"]
+    command = [sys.executable, "-c", script, address_of(many.database), tmp_path / "lake"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "217\n"
     assert len(files(tmp_path / "lake")) > 150
@@ -482,7 +484,7 @@ def test_the_command_says_what_it_wrote(
     many: Catalogue, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "lake.parquet"
-    db = many.database.path
+    db = address_of(many.database)
     for form in ((), ("-f", "geoparquet"), ("--format", "parquet")):
         assert run("export", folder, "--db", db, "--partition", "year", *form) == 0
         out, err = capfd.readouterr()
@@ -515,11 +517,14 @@ def test_what_cannot_be_written_is_told_in_one_line(
     many: Catalogue,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     words: list[str],
     told: str,
 ) -> None:
-    folder = many.database.path.parent
+    folder = tmp_path
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("SATCAT_DB", address_of(many.database))
+    (folder / "satcat.db").touch()
     (folder / "file").touch()
     (folder / "folder.csv").mkdir()
     assert run("export", "-q", *words) in (1, 2)

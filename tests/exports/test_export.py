@@ -16,8 +16,10 @@ import pytest
 
 from satcat import SearchFilters, cli, exports, footprints
 from satcat.catalogue import Catalogue
+from satcat.database import Database
 from satcat.errors import FilterError
 from satcat.products import RESULT_COLUMNS
+from tests.engines import address_of
 
 ALL = SearchFilters()
 
@@ -132,7 +134,7 @@ def test_the_command_says_what_it_wrote(
     catalogue: Catalogue, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"
-    db = catalogue.database.path
+    db = address_of(catalogue.database)
     assert (
         run(
             "export",
@@ -175,11 +177,14 @@ def test_what_cannot_be_written_is_told_in_one_line(
     catalogue: Catalogue,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     words: list[str],
     told: str,
 ) -> None:
-    folder = catalogue.database.path.parent
+    folder = tmp_path
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("SATCAT_DB", address_of(catalogue.database))
+    Database.open(folder / "satcat.db", create=True).close()
     os.mkfifo(folder / "pipe")
     assert run("export", "-q", *words) in (1, 2)
     _, err = capfd.readouterr()
@@ -202,7 +207,7 @@ def slow(rows):
 Catalogue.open(sys.argv[1]).export(sys.argv[2], SearchFilters(), watch=slow)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", script, catalogue.database.path, path], stdout=subprocess.PIPE
+        [sys.executable, "-c", script, address_of(catalogue.database), path], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"one\n"

@@ -25,9 +25,9 @@ EVERYTHING = SearchFilters()
 
 
 @pytest.fixture
-def catalogue(catalogue_path: Path, make_product: Make) -> Iterator[Catalogue]:
+def catalogue(address: str, make_product: Make) -> Iterator[Catalogue]:
     """A catalogue of three products: one cloudy, one of another tile."""
-    with Catalogue.open(catalogue_path, create=False) as opened:
+    with Catalogue.open(address, create=False) as opened:
         start = times.parse_bound("2024-06-01")
         images = [
             make_product(id="clear", sensing_start=start),

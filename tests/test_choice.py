@@ -273,10 +273,8 @@ def test_the_best_is_sought_among_the_latest_and_what_is_missing_among_the_best(
     ]
 
 
-def test_marking_takes_the_same_choice_and_is_the_same_again(
-    catalogue_path, make_product: Make
-) -> None:
-    with Catalogue.open(catalogue_path) as catalogue:
+def test_marking_takes_the_same_choice_and_is_the_same_again(address, make_product: Make) -> None:
+    with Catalogue.open(address) as catalogue:
         add(
             catalogue.database,
             make_product(id="clear", cloud_cover=1.0, **outlined(AREA)),

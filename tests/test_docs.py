@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox
 from satcat.schema import EXAMPLES
 from satcat.sync import store
+from tests.engines import plainly
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
@@ -141,18 +141,13 @@ def test_the_readmes_python_runs(
 
 
 def test_the_readmes_sql_marks_products(
-    catalogue_path: Path, database: Database, make_product: Callable[..., SatelliteImage]
+    address: str, database: Database, make_product: Callable[..., SatelliteImage]
 ) -> None:
     marking, _ = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     with database.write() as connection:
         store.store(connection, [make_product()], scope_id=None, at=times.now())
-    with sqlite3.connect(catalogue_path) as plain:
-        plain.executescript(marking)
-        (marked,) = plain.execute(
-            "SELECT count(*) FROM downloads WHERE status = 'queued'"
-        ).fetchone()
-    plain.close()
-    assert marked == 1
+    counted = "SELECT count(*) FROM downloads WHERE status = 'queued'"
+    assert plainly(address, *marking.split(";\n"), counted) == [(1,)]
 
 
 def test_the_readmes_reports_are_those_of_the_schema_page_which_are_run() -> None:

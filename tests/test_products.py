@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from satcat.database import Database
 from satcat.integrity import altered
 from satcat.models import products
 from satcat.products import SOURCE_COLUMNS, SatelliteImage, content_hash
+from tests.engines import Catalogues
 
 SENSED = datetime(2024, 6, 4, 11, 6, 19, 24_000, UTC)
 
@@ -38,10 +37,10 @@ def stored(connection: sa.Connection, product: SatelliteImage) -> None:
 
 
 @pytest.fixture(scope="module")
-def scratch(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def scratch(catalogues: Catalogues, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """One catalogue for all examples; each empties it first."""
-    path = shutil.copy(template, tmp_path_factory.mktemp("products") / "satcat.db")
-    with Database.open(path) as opened:
+    address = catalogues.new(tmp_path_factory.mktemp("products") / "satcat.db")
+    with Database.open(address) as opened:
         yield opened
 
 

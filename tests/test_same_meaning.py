@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,6 +23,7 @@ from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage, SearchResults
 from satcat.sandbox import Sandbox
 from satcat.sandbox.records import TypedValue
+from tests.engines import Catalogues
 
 COLLECTIONS = ("SENTINEL-1", "SENTINEL-2", "SENTINEL-3", "SENTINEL-5P")
 SPAIN = tiles.intersecting(footprints.from_bbox(-6, 39, 2, 45))
@@ -41,9 +40,9 @@ class Both(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def both(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    path = Path(shutil.copy(template, tmp_path_factory.mktemp("same") / "satcat.db"))
-    with Sandbox(products=600, seed=11, now=NOW) as sandbox, Catalogue.open(path) as catalogue:
+def both(catalogues: Catalogues, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    address = catalogues.new(tmp_path_factory.mktemp("same") / "satcat.db")
+    with Sandbox(products=600, seed=11, now=NOW) as sandbox, Catalogue.open(address) as catalogue:
         better_known = set()
         for collection in COLLECTIONS:
             for fields in ODD:

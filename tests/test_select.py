@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from satcat.filters import SearchFilters
 from satcat.footprints import Footprint
 from satcat.products import SatelliteImage
 from satcat.sync.store import store
+from tests.engines import PLAN, Catalogues
 
 Make = Callable[..., SatelliteImage]
 
@@ -457,11 +457,12 @@ def plan(connection: Connection, use: Callable[[], Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def crowded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def crowded(
+    catalogues: Catalogues, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connection]:
     """A catalogue of 4,000 products, most of one collection, as planners see it who know nothing of tiles."""
-    path = tmp_path_factory.mktemp("crowded") / "satcat.db"
-    path.write_bytes(template.read_bytes())
-    with Database.open(path) as database, database.engine.connect() as connection:
+    address = catalogues.new(tmp_path_factory.mktemp("crowded") / "satcat.db")
+    with Database.open(address) as database, database.engine.connect() as connection:
         ids_ = tiles.intersecting(footprints.from_bbox(-5, 38, 5, 48))[:100]
         shapes = {tile: outlined(footprints.of(tiles.footprint(tile))) for tile in ids_}
         images = [
@@ -493,6 +494,7 @@ USES = [
 ]  # fmt: skip
 
 
+@PLAN
 @pytest.mark.parametrize("analysed", [False, True], ids=["fresh", "analysed"])
 @pytest.mark.parametrize(("chosen", "index"), USES)
 def test_the_index_that_fits_is_used(

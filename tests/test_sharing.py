@@ -1,4 +1,4 @@
-"""Sharing a catalogue: with other processes, which may be killed, and with people who use plain SQLite."""
+"""Sharing a catalogue: with other processes, which may be killed, and with people who use plain SQL."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from satcat.database import Database
 from satcat.errors import CatalogueError, CatalogueLockedError
 from satcat.models import SCHEMA_VERSION, downloads, products, tiles
 from satcat.sqlite import PAGE_SIZE
+from tests.engines import SYNCHRONOUS, WRITE_LOCK, plainly
 
 CREATE = """
 import sys
@@ -27,15 +28,6 @@ sys.stdin.readline()
 with Database.open(sys.argv[1], create=True) as made, made.read() as connection:
     print(made.version(), flush=True)
 """
-
-
-def edit(path: Path, *statements: str) -> None:
-    """Do something to the file with plain SQLite."""
-    connection = sqlite3.connect(path)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def creator(path: Path) -> subprocess.Popen[str]:
@@ -107,6 +99,7 @@ def test_a_write_waits_for_another_writer(catalogue_path: Path) -> None:
     other.close()
 
 
+@WRITE_LOCK
 def test_many_threads_write_without_losing_anything(database: Database) -> None:
     def add(number: int) -> None:
         for _ in range(20):
@@ -127,11 +120,11 @@ def test_many_threads_write_without_losing_anything(database: Database) -> None:
     assert sorted(priorities) == list(range(1, 81))
 
 
-def test_a_read_sees_one_state_to_its_end(database: Database, catalogue_path: Path) -> None:
+def test_a_read_sees_one_state_to_its_end(database: Database, address: str) -> None:
     counted = sa.select(sa.func.count()).select_from(downloads)
     with database.read() as connection:
         assert connection.scalar(counted) == 0
-        edit(catalogue_path, "INSERT INTO downloads (product_id) VALUES ('a')")
+        plainly(address, "INSERT INTO downloads (product_id) VALUES ('a')")
         assert connection.scalar(counted) == 0
     with database.read() as connection:
         assert connection.scalar(counted) == 1
@@ -146,6 +139,7 @@ def test_a_write_that_fails_stores_nothing(database: Database, durable: bool) ->
         assert connection.scalar(sa.select(sa.func.count()).select_from(downloads)) == 0
 
 
+@SYNCHRONOUS
 def test_a_durable_write_is_synchronised_and_the_next_one_is_quick_again(
     database: Database,
 ) -> None:
@@ -168,21 +162,21 @@ def test_a_lock_that_is_never_let_go_is_one_line(
         other.close()
 
 
-def test_one_sync_at_a_time(database: Database, catalogue_path: Path) -> None:
+def test_one_sync_at_a_time(database: Database, address: str) -> None:
     with (
         database.syncing("satcat sync"),
-        Database.open(catalogue_path) as second,
+        Database.open(address) as second,
         pytest.raises(CatalogueLockedError, match="satcat sync"),
         second.syncing("satcat verify"),
     ):
         pass
 
 
-# People with plain SQLite
+# People with sqlite3 or psql
 
 
-def test_products_are_marked_from_any_sqlite_tool(
-    database: Database, catalogue_path: Path, add_products: Callable[..., None]
+def test_products_are_marked_from_any_tool(
+    database: Database, address: str, add_products: Callable[..., None]
 ) -> None:
     add_products(
         {"id": "clear"}, {"id": "cloudy", "cloud_cover": 80.0}, {"id": "archived", "online": False}
@@ -191,7 +185,7 @@ def test_products_are_marked_from_any_sqlite_tool(
         INSERT INTO downloads (product_id)
         SELECT id FROM products WHERE tile_id = '30TWM' AND cloud_cover < 20 AND online AND sensing_start >= '2024-06-01'
         ON CONFLICT DO NOTHING"""
-    edit(catalogue_path, mark, mark)
+    plainly(address, mark, mark)
     with database.read() as connection:
         row = connection.execute(sa.select(downloads)).mappings().one()
     assert row["product_id"] == "clear"
@@ -203,29 +197,29 @@ def test_products_are_marked_from_any_sqlite_tool(
 
 @pytest.mark.parametrize("change", ["status = 'finished'", "verification = 'yes'", "status = NULL"])
 def test_a_queue_with_words_of_their_own_is_refused_by_the_database(
-    catalogue_path: Path, change: str
+    address: str, change: str
 ) -> None:
-    edit(catalogue_path, "INSERT INTO downloads (product_id) VALUES ('a')")
-    with pytest.raises(sqlite3.IntegrityError):
-        edit(catalogue_path, f"UPDATE downloads SET {change}")
+    plainly(address, "INSERT INTO downloads (product_id) VALUES ('a')")
+    with pytest.raises(Exception, match=r"(?i)constraint"):
+        plainly(address, f"UPDATE downloads SET {change}")
 
 
 def test_a_row_number_is_never_used_twice(
-    database: Database, catalogue_path: Path, add_products: Callable[..., None]
+    database: Database, address: str, add_products: Callable[..., None]
 ) -> None:
     add_products({}, {})
-    edit(catalogue_path, "DELETE FROM products")
+    plainly(address, "DELETE FROM products")
     add_products({})
     with database.read() as connection:
         assert connection.scalars(sa.select(products.c.pk)).all() == [3]
 
 
 def test_a_foreign_key_of_theirs_that_forbids_a_change_is_one_line(
-    database: Database, catalogue_path: Path, add_products: Callable[..., None]
+    database: Database, address: str, add_products: Callable[..., None]
 ) -> None:
     add_products({"id": "a"})
-    edit(
-        catalogue_path,
+    plainly(
+        address,
         "CREATE TABLE notes (id TEXT REFERENCES products (id))",
         "INSERT INTO notes VALUES ('a')",
     )

@@ -6,7 +6,6 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from satcat.filters import SearchFilters
 from satcat.products import SatelliteImage
 from satcat.reports import coverage
 from satcat.sync.store import store
+from tests.engines import ANY_VALUE, PLAN, Catalogues
 
 START = times.parse("2024-06-01T12:00:00Z")
 NOW = times.parse_bound("2024-09-01")
@@ -181,6 +181,7 @@ def test_points_lines_and_what_fills_a_box_are_found_too(database: Database) -> 
         }
 
 
+@ANY_VALUE
 def test_a_damaged_footprint_is_named_and_a_missing_one_is_nowhere(database: Database) -> None:
     with database.write() as connection:
         image = SatelliteImage(id="x", source="s", name="n", collection="c", sensing_start=START,
@@ -218,12 +219,11 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module", params=["few", "many"])
 def filled(
-    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, catalogues: Catalogues, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
-    path = tmp_path_factory.mktemp("filled") / "satcat.db"
-    path.write_bytes(template.read_bytes())
+    address = catalogues.new(tmp_path_factory.mktemp("filled") / "satcat.db")
     shape = outlined("POLYGON ((-3 40, -2 40, -2 41, -3 41, -3 40))")
-    with Database.open(path) as database:
+    with Database.open(address) as database:
         with database.write() as connection:
             images = [
                 SatelliteImage(
@@ -237,6 +237,7 @@ def filled(
         yield database
 
 
+@PLAN
 @pytest.mark.parametrize("analysed", [False, True], ids=["fresh", "analysed"])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_place_is_always_where_sqlite_starts(

@@ -22,6 +22,7 @@ from satcat.models import downloads
 from satcat.products import SatelliteImage
 from satcat.reports.coverage import COUNTS, TileCoverage, coverage
 from satcat.reports.groups import Key
+from tests.engines import PLAN
 
 Make = Callable[..., SatelliteImage]
 TILES = ("30TWM", "30TXM", "31TCJ")
@@ -372,6 +373,7 @@ def test_nothing_lies_before_the_first_instant_of_all(
         assert row.products == 0
 
 
+@PLAN
 @pytest.mark.parametrize("end", ["2024-01-31", "2024-12-31"], ids=["month", "year"])
 def test_summaries_are_read_in_the_order_of_the_report(connection: Connection, end: str) -> None:
     asked = SearchFilters(collection="SENTINEL-2", start_date="2024-01-01", end_date=end)

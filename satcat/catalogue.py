@@ -202,7 +202,7 @@ class Catalogue:
         """The rows of one reading SQL statement; `params` are values for its `:name`s. See `readonly.query`."""
         from satcat import readonly
 
-        return readonly.query(self.database.path, statement, params, seconds=seconds)
+        return readonly.query(self.database, statement, params, seconds=seconds)
 
     # Asking for downloads, which needs none either
 

@@ -25,6 +25,7 @@ from satcat.errors import (
     FilterError,
 )  # fmt: skip
 from satcat.models import SCHEMA_VERSION, products, tiles
+from satcat.wording import without_password
 
 _OURS = {"alembic_version", "products", "downloads", "sync_windows"}
 
@@ -109,7 +110,7 @@ class Database(ABC):
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the catalogue and writes nothing."""
-        with self._translated(), self._reading() as connection:
+        with self.translated(), self._reading() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -119,7 +120,7 @@ class Database(ABC):
         Args:
             durable: survive a power cut too, not only a killed process; for what cannot be fetched again cheaply.
         """
-        with self._translated(), self._writing(durable=durable) as connection:
+        with self.translated(), self._writing(durable=durable) as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -129,7 +130,7 @@ class Database(ABC):
         Raises:
             CatalogueDamagedError: it would leave rows that refer to nothing, more than there were; nothing is stored.
         """
-        with self._translated(), self._migrating() as connection:
+        with self.translated(), self._migrating() as connection:
             yield connection
 
     @abstractmethod
@@ -198,16 +199,16 @@ class Database(ABC):
     def _fill_tiles(self, connection: Connection) -> None: ...
 
     @abstractmethod
-    def _named(self, error: object) -> BaseException | None:
+    def named(self, error: object) -> BaseException | None:
         """What the driver complains of, in our own words; None: unknown."""
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Name what the database itself complains of in our own words."""
         try:
             yield
         except self._errors as error:
-            known = self._named(getattr(error, "orig", error))
+            known = self.named(getattr(error, "orig", error))
             if known is None:
                 raise
             raise known from (None if isinstance(known, KeyboardInterrupt) else error)
@@ -228,7 +229,7 @@ def _url(where: str | Path) -> sa.URL | None:
         url = None
     kinds = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
     if url is None or url.drivername not in kinds or not url.database or url.database == ":memory:":
-        shown = "" if url is None else " " + url.render_as_string(hide_password=True)
+        shown = "" if url is None else " " + without_password(url.render_as_string())
         raise FilterError(
             f"--db{shown}: give a path, or a URL such as sqlite:///satcat.db or postgresql+psycopg://user@host/name"
         )

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
 
+from satcat import wording
 from satcat.database import Database
 from satcat.errors import (
     CatalogueBusyError,
@@ -79,7 +80,7 @@ class PostgresDatabase(Database):
             json_deserializer=_from_json,
         )
         event.listen(engine, "connect", _prepare)
-        return cls(url.render_as_string(hide_password=True), engine)
+        return cls(wording.without_password(str(url.render_as_string(hide_password=True))), engine)
 
     def size_bytes(self) -> int:
         """Bytes of the server's whole database."""
@@ -94,7 +95,7 @@ class PostgresDatabase(Database):
             CatalogueLockedError: another process holds it.
         """
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            with self._translated():
+            with self.translated():
                 self._session = self._lead(connection, purpose)
             try:
                 yield
@@ -170,7 +171,7 @@ class PostgresDatabase(Database):
                 opened = self.engine.connect()
                 break
             except sa.exc.DBAPIError as error:
-                known = self._named(error.orig)
+                known = self.named(error.orig)
                 if self._goes_on is None or not isinstance(known, CatalogueBusyError):
                     raise
                 if not self._goes_on(known):
@@ -197,7 +198,8 @@ class PostgresDatabase(Database):
 
         copy(connection, tiles.name, [column.name for column in tiles.columns], rows())
 
-    def _named(self, error: object) -> BaseException | None:
+    def named(self, error: object) -> BaseException | None:
+        """What the driver complains of, in our own words; None: unknown."""
         return _translate(self.name, error)
 
 

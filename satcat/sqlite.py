@@ -132,7 +132,7 @@ class SqliteDatabase(Database):
                 try:
                     return connection.begin()
                 except DBAPIError as error:
-                    known = self._named(error.orig)
+                    known = self.named(error.orig)
                     if not isinstance(known, CatalogueBusyError) or not self._goes_on(known):
                         raise
         finally:
@@ -149,7 +149,8 @@ class SqliteDatabase(Database):
             f"INSERT INTO tiles VALUES ({marks})", [tuple(row) for row in rows()]
         )
 
-    def _named(self, error: object) -> BaseException | None:
+    def named(self, error: object) -> BaseException | None:
+        """What the driver complains of, in our own words; None: unknown."""
         return KeyboardInterrupt() if is_interrupt(error) else _translate(self.name, error)
 
 

@@ -1,10 +1,18 @@
-"""Numbers, sizes and times as people say them."""
+"""Numbers, sizes, times and URLs as people are told them."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from satcat import times
+
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*(?=@)|(?<=[?&])((?:ssl)?password=)[^&]*")
+
+
+def without_password(url: str) -> str:
+    """A URL with `***` for its password."""
+    return _PASSWORD.sub(lambda found: found[2] + "***" if found[2] else f"{found[1]}:***", url)
 
 
 def count(number: int, noun: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from satcat import filesystems, readonly
+from satcat import filesystems
 from satcat.database import Database
 from satcat.errors import (
     CatalogueDamagedError,
@@ -24,6 +24,7 @@ from satcat.errors import (
     FilterError,
 )
 from satcat.models import SCHEMA_VERSION, downloads, tiles
+from satcat.readonly import sqlite as readonly
 from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from satcat import readonly
 from satcat.errors import CatalogueDamagedError, FilterError, SatcatError
+from satcat.readonly import sqlite as readonly
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_no_statement_takes_the_memory_of_the_machine(path: Path, expression: st
     code = """
 import resource, sys
 from pathlib import Path
-from satcat import readonly
+from satcat.readonly import sqlite as readonly
 from satcat.errors import FilterError
 readonly.bound_memory()
 try:

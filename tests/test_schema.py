@@ -82,4 +82,4 @@ def test_every_example_answers_its_question(
             "INSERT INTO deleted_products (id, name, deletion_cause, kind, noticed_at)"
             " VALUES ('old', 'OLD', 'Duplicated product', 'deleted', '')"
         )
-    assert list(readonly.query(database.path, example.sql)) == found
+    assert list(readonly.query(database, example.sql)) == found

@@ -25,7 +25,7 @@ def upgrade_command(settings: Settings) -> None:
     ):
         before, after = database.version(), database.upgrade()
     how = "is" if before == after else "is made, at" if before is None else f"went from {before} to"
-    settings.say(f"{settings.db} {how} schema version {after}")
+    settings.say(f"{settings.shown} {how} schema version {after}")
 
 
 @satcat_command(name="current", exits=(3,), example="satcat db current")
@@ -56,8 +56,8 @@ def check_command(settings: Settings) -> None:
             about = f"{finding.id} " if finding.id else ""
             click.echo(printable(f"{finding.kind}: {about}{finding.detail}"))
     if found:
-        raise CatalogueDamagedError(settings.db, wording.count(found, "fault"))
-    settings.say(f"{settings.db} is whole")
+        raise CatalogueDamagedError(settings.shown, wording.count(found, "fault"))
+    settings.say(f"{settings.shown} is whole")
 
 
 @satcat_command(

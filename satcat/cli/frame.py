@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from satcat import wording
 from satcat.terminal import printable
 
 if TYPE_CHECKING:
@@ -63,7 +64,12 @@ class Settings:
     @property
     def chosen(self) -> str:
         """`--db PATH ` as one would have to type it to name this catalogue again; empty for the default."""
-        return "" if self.db == "satcat.db" else f"--db {self.db} "
+        return "" if self.db == "satcat.db" else f"--db {self.shown} "
+
+    @property
+    def shown(self) -> str:
+        """--db without a password."""
+        return wording.without_password(self.db)
 
 
 def complain(what: str) -> None:
@@ -186,9 +192,9 @@ def common(made: CommandT) -> CommandT:
     """Add --db, -v and -q, which mean the same before a command as after it."""
     for add in (
         click.option(
-            "--db", metavar="PATH", is_eager=True, callback=_locate, expose_value=False,
+            "--db", metavar="PATH|URL", is_eager=True, callback=_locate, expose_value=False,
             allow_from_autoenv=False,
-            help="The catalogue: a file, or its sqlite:/// URL.  [env: SATCAT_DB; default: satcat.db]",
+            help="The catalogue: a file, or a URL: postgresql://user@host/name.  [env: SATCAT_DB; default: satcat.db]",
         ),
         click.option(
             "-v", "--verbose", count=True, callback=_remember, expose_value=False,

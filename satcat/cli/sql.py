@@ -47,11 +47,11 @@ def command(
 
     Instead of SQL, - reads it from standard input. `satcat schema` explains the tables and shows reports. A parameter's
     VALUE that is written as a number is one, anything else is text. Writing statements are refused; to mark products by
-    SQL, use any SQLite tool.
+    SQL, use any SQLite tool, or psql.
     """
-    from satcat import readonly
+    from satcat.readonly import sqlite
 
-    readonly.bound_memory()
+    sqlite.bound_memory()
     params = _params(param)
     if statement == "-":
         statement = sys.stdin.read()

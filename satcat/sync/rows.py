@@ -1,24 +1,41 @@
-"""Products as rows, in the form in which SQLite keeps them; a page at a time through SQLAlchemy costs twice as much."""
+"""Products as rows, in the form in which SQLite keeps them; a page at a time through SQLAlchemy costs twice as much.
+
+PostgreSQL takes the same values by COPY: instants and JSON as text, footprints as WKB.
+"""
 
 from __future__ import annotations
 
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
+from sqlalchemy import Connection
+
 from satcat import times
+from satcat.batches import batches
 from satcat.columns import Instant, to_json
 from satcat.models import products
 from satcat.products import SOURCE_COLUMNS, SatelliteImage, canonical_json, content_hash
 
-#: Rows of one INSERT. Triggers make SQLite keep, for each statement, what every page was before it: half the time if a
-#: statement is one row. It binds at most 32,766 values.
-AT_ONCE = 100
+# Rows of one INSERT. Triggers make SQLite keep, for each statement, what every page was before it: half the time if a
+# statement is one row. It binds at most 32,766 values.
+_AT_ONCE = 100
 _ROW = f"({', '.join('?' * (len(SOURCE_COLUMNS) + 3))})"
+_HASHED = (*SOURCE_COLUMNS, "content_hash")
+_ADDED = (*_HASHED, "first_seen_at", "changed_at")
+_CHANGED = (*_HASHED, "changed_at", "pk")
+_UPDATE = f"UPDATE products SET {', '.join(f'{name} = ?' for name in _CHANGED[:-1])} WHERE pk = ?"
 
-#: What `stored` gives is followed here by changed_at and pk.
-UPDATE = (
-    f"UPDATE products SET {', '.join(f'{name} = ?' for name in SOURCE_COLUMNS)}, content_hash = ?, changed_at = ? "
-    "WHERE pk = ?"
+# PostgreSQL changes a page by one statement, so that its triggers run once.
+_ASIDE = "CREATE TEMPORARY TABLE IF NOT EXISTS satcat_changed (LIKE products) ON COMMIT DELETE ROWS"
+_RELAX = "; ".join(
+    f"ALTER TABLE satcat_changed ALTER {column.name} DROP NOT NULL"
+    for column in products.columns
+    if not column.nullable
+)
+_FROM_ASIDE = (
+    f"UPDATE products SET {', '.join(f'{name} = new.{name}' for name in _CHANGED[:-1])} "
+    "FROM satcat_changed AS new WHERE products.pk = new.pk"
 )
 
 #: Where these stand in a row to insert.
@@ -26,10 +43,31 @@ ID = SOURCE_COLUMNS.index("id")
 FIRST_SEEN = len(SOURCE_COLUMNS) + 1
 
 
-def insert(count: int) -> str:
-    """A statement for so many rows; what `stored` gives of each is followed by first_seen_at and changed_at."""
-    names = ", ".join((*SOURCE_COLUMNS, "content_hash", "first_seen_at", "changed_at"))
-    return f"INSERT INTO products ({names}) VALUES {', '.join([_ROW] * count)}"
+def insert(connection: Connection, rows: list[list[Any]]) -> None:
+    """Add products; what `stored` gives of each is followed by first_seen_at and changed_at."""
+    if connection.dialect.name == "postgresql":
+        from satcat import postgresql
+
+        postgresql.copy(connection, "products", _ADDED, rows)
+        return
+    for part in batches(rows, _AT_ONCE):
+        values = ", ".join([_ROW] * len(part))
+        statement = f"INSERT INTO products ({', '.join(_ADDED)}) VALUES {values}"
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(part)))
+
+
+def update(connection: Connection, rows: list[list[Any]]) -> None:
+    """Change products; what `stored` gives of each is followed by changed_at and pk."""
+    if connection.dialect.name == "postgresql":
+        from satcat import postgresql
+
+        connection.exec_driver_sql(_ASIDE)
+        connection.exec_driver_sql(_RELAX)
+        postgresql.copy(connection, "satcat_changed", _CHANGED, rows)
+        connection.exec_driver_sql(_FROM_ASIDE)
+        connection.exec_driver_sql("TRUNCATE satcat_changed")
+        return
+    connection.exec_driver_sql(_UPDATE, [tuple(row) for row in rows])
 
 
 _INSTANTS = [name for name in SOURCE_COLUMNS if isinstance(products.c[name].type, Instant)]

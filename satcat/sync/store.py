@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -125,10 +124,9 @@ def _store_chunk(
             pks.append(found.pk)
     if new:
         _move_back(connection, new)
-        for part in batches(new, rows.AT_ONCE):
-            connection.exec_driver_sql(rows.insert(len(part)), tuple(chain.from_iterable(part)))
+        rows.insert(connection, new)
     if changed:
-        connection.exec_driver_sql(rows.UPDATE, [tuple(row) for row in changed])
+        rows.update(connection, changed)
         _leave_scopes(connection, pks)
     return Stored(len(new), len(changed), len(images) - len(new) - len(changed))
 

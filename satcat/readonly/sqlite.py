@@ -1,4 +1,4 @@
-"""People's own SQL on a catalogue: one statement, which can only read.
+"""People's own SQL on a catalogue in a file: one statement, which can only read.
 
 The file is opened read-only, and SQLite asks `_authorise` about all that a statement is going to do, so that it can
 neither attach another file nor change a setting.
@@ -138,17 +138,7 @@ def query(
     *,
     seconds: float | None = None,
 ) -> Rows:
-    """Run one reading statement.
-
-    Args:
-        params: values for its `:name`s. They are bound, never pasted into the text.
-        seconds: break off when it has not given its last row by then; None: never.
-
-    Raises:
-        FilterError: the statement is wrong, is more than one, or would do more than read; SQLite says what. Or it lacks
-            a value, or has no place for one.
-        SatcatError: it took too long; also while rows are read.
-    """
+    """As `readonly.query`, of a file."""
     return Rows(path, statement, params or {}, seconds)
 
 

@@ -1,0 +1,129 @@
+"""People's own SQL in PostgreSQL: in a read-only transaction, on a connection that is closed afterwards.
+
+What the role may do beyond the catalogue's tables, the server's administrator decides: analysts get a role that reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import chain
+from typing import Any, Self
+
+import psycopg
+
+from satcat import times
+from satcat.columns import to_json
+from satcat.database import Database
+from satcat.errors import FilterError, SatcatError
+
+# What is quoted or a comment, a cast, a parameter, a per cent sign (which the driver would take for one of its own).
+_TOKENS = re.compile(
+    r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\2\$|::)|:([A-Za-z_]\w*)|%""",
+    re.DOTALL,
+)
+_STOPPED = "57014"
+
+
+class Rows:
+    """The rows of a statement, read as they are asked for. A context manager; reading to the end closes it too."""
+
+    def __init__(
+        self, database: Database, statement: str, params: Mapping[str, Any], seconds: float | None
+    ) -> None:
+        self._database, self._seconds = database, seconds
+        text, asked = _placed(statement)
+        _check(asked, params)
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with database.translated():
+            self._connection = database.engine.connect().execution_options(**options)
+        try:
+            self._connection.begin()
+            driver: Any = self._connection.connection.driver_connection
+            if seconds is not None:
+                limit = f"{max(1, round(seconds * 1000))}ms"
+                driver.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
+            cursor = driver.cursor()
+            found = cursor.stream(text, {name: params[name] for name in asked})
+            first = list(next(found, None) or ())
+            if cursor.description is None:
+                raise FilterError("the SQL is no statement that gives rows: write a SELECT")
+        except psycopg.Error as error:
+            self.close()
+            raise self._named(error) from None
+        except BaseException:
+            self.close()
+            raise
+        self.columns = [column.name for column in cursor.description]
+        self.rows: Iterator[tuple[Any, ...]] = self._read(chain([first] if first else [], found))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self.rows
+
+    def close(self) -> None:
+        """Read no further. The connection goes too, with whatever the statement may have set."""
+        self._connection.invalidate()
+        self._connection.close()
+
+    def _read(self, found: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
+        try:
+            for row in found:
+                yield tuple(map(_plain, row))
+        except psycopg.Error as error:
+            raise self._named(error) from None
+        finally:
+            self.close()
+
+    def _named(self, error: psycopg.Error) -> SatcatError:
+        if error.sqlstate == _STOPPED and self._seconds is not None:
+            return SatcatError(
+                f"the SQL took longer than {self._seconds:g} s: narrow it, or allow more time"
+            )
+        known = self._database.named(error)
+        if isinstance(known, SatcatError) and error.sqlstate not in ("25006", "42501"):
+            return known
+        said = " ".join(str(error).split())
+        if error.sqlstate == "25006" or "multiple commands" in said:
+            return FilterError(f"the SQL is refused ({said}): give one statement that only reads")
+        return FilterError(f"the SQL cannot be run: {said}")
+
+
+def _placed(statement: str) -> tuple[str, list[str]]:
+    """The statement with the driver's placeholders for `:name`, and these names."""
+    asked: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        name = found[3]
+        if name is None:
+            return found[0].replace("%", "%%")
+        asked.append(name)
+        return f"%({name})s"
+
+    return _TOKENS.sub(place, statement), list(dict.fromkeys(asked))
+
+
+def _check(asked: list[str], params: Mapping[str, Any]) -> None:
+    for name in asked:
+        if name not in params:
+            raise FilterError(
+                f"the SQL's parameter :{name} has no value: give one, as --param {name}=VALUE"
+            )
+    for name in params:
+        if name not in asked:
+            raise FilterError(
+                f"the SQL has no parameter :{name}: write it so, or leave its value out"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """A value as SQLite would have it: instants in the stored form, JSON as text."""
+    if isinstance(value, datetime):
+        return times.to_text(value) if value.tzinfo else value.isoformat(" ")
+    return to_json(value) if isinstance(value, (dict, list)) else value

@@ -245,6 +245,17 @@ def each(
     return sa.select(table.c.value)
 
 
+def insert_or_leave(dialect: Dialect, table: sa.Table) -> Any:
+    """An INSERT that passes over rows whose key is there already, be it by another's writing at the same moment."""
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as on_server
+
+        return on_server(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects.sqlite import insert
+
+    return insert(table).on_conflict_do_nothing()
+
+
 class within(FunctionElement[bool]):  # noqa: N801
     """Whether an instant lies in a period of its stored form, `within(start, '2024-06')`; by an index."""
 

@@ -17,6 +17,7 @@ from satcat.batches import batches
 from satcat.columns import utc_now
 from satcat.downloads import patterns, wanted
 from satcat.downloads.again import FRESH, change
+from satcat.functions import insert_or_leave
 from satcat.models import STATUSES, downloads, products
 
 Which: TypeAlias = Select[Any] | Iterable[str]
@@ -121,7 +122,7 @@ def mark(
             ~sa.exists().where(downloads.c.product_id == products.c.id),
         )
         columns = ["product_id", "priority", "include"]
-        connection.execute(sa.insert(downloads).from_select(columns, new))
+        connection.execute(insert_or_leave(connection.dialect, downloads).from_select(columns, new))
     return total
 
 

@@ -86,7 +86,7 @@ def claim(
     now = clock(connection)
     row = connection.execute(
         sa.update(downloads)
-        .where(downloads.c.product_id == sa.func.coalesce(_abandoned(now, source), _next(now, source)))
+        .where(downloads.c.product_id == sa.func.coalesce(*map(_locked, _candidates(now, source))))
         .values(
             status="running", worker=worker, claim=_next_claim(), lease_until=now + lease,
             started_at=now, finished_at=None, not_before=None, include=_INCLUDE, attempts=_ANEW,
@@ -107,11 +107,8 @@ def claim(
 
 def is_ready(connection: Connection, source: str) -> bool:
     """Tell whether `claim` would find a row now."""
-    now = clock(connection)
-    return (
-        connection.scalar(sa.select(sa.func.coalesce(_abandoned(now, source), _next(now, source))))
-        is not None
-    )
+    found = _candidates(clock(connection), source)
+    return any(connection.scalar(candidate) is not None for candidate in found)
 
 
 def is_waiting(connection: Connection, source: str) -> bool:
@@ -272,7 +269,17 @@ def is_called_off(connection: Connection, claimed: Claimed) -> bool:
     return row is None or row.status == "cancelled" or row.claim != claimed.claim
 
 
-def _abandoned(now: datetime, source: str) -> ColumnElement[str]:
+def _candidates(now: datetime, source: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """What `claim` looks for, in this order."""
+    return _abandoned(now, source), _next(now, source)
+
+
+def _locked(candidate: sa.Select[Any]) -> ColumnElement[Any]:
+    """The row, passing over those that other workers are claiming at this moment."""
+    return candidate.with_for_update(skip_locked=True).scalar_subquery()
+
+
+def _abandoned(now: datetime, source: str) -> sa.Select[Any]:
     """The row whose worker has been silent for longest."""
     silent = is_over(downloads.c.lease_until, now)
     return (
@@ -280,12 +287,10 @@ def _abandoned(now: datetime, source: str) -> ColumnElement[str]:
         .where(downloads.c.status == "running", silent, _of(source))
         .order_by(downloads.c.lease_until)
         .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
     )
 
 
-def _next(now: datetime, source: str) -> ColumnElement[str]:
+def _next(now: datetime, source: str) -> sa.Select[Any]:
     """The queued row that is due. Two steps, each walking the index: one sort of a long queue would be slow."""
     due = sa.and_(
         downloads.c.status == "queued",
@@ -300,8 +305,6 @@ def _next(now: datetime, source: str) -> ColumnElement[str]:
         .where(due, downloads.c.priority == highest.scalar_subquery())
         .order_by(downloads.c.requested_at)
         .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
     )
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from satcat.downloads.queue import LEASE, clock, is_over
+from satcat.functions import insert_or_leave
 from satcat.models import account_slots
 
 #: CDSE refuses a fifth download of one account.
@@ -99,4 +100,4 @@ def _make_rows(connection: Connection, account: str) -> None:
     missing = sorted(set(range(MOST)) - set(connection.scalars(known)))
     if missing:
         rows = [{"account": account, "slot": slot} for slot in missing]
-        connection.execute(sa.insert(account_slots), rows)
+        connection.execute(insert_or_leave(connection.dialect, account_slots), rows)

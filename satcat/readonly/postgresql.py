@@ -69,8 +69,9 @@ class Rows:
 
     def close(self) -> None:
         """Read no further. The connection goes too, with whatever the statement may have set."""
-        self._connection.invalidate()
-        self._connection.close()
+        if not self._connection.closed:
+            self._connection.invalidate()
+            self._connection.close()
 
     def _read(self, found: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
         try:

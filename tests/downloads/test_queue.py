@@ -212,7 +212,7 @@ def test_what_a_killed_worker_began_comes_before_higher_priorities(
 def test_the_claim_of_a_long_queue_walks_the_index(database: Database) -> None:
     with database.read() as connection:
         now = queue.clock(connection)
-        statement = sa.select(queue._next(now, "cdse"))
+        statement = queue._next(now, "cdse")
         text = str(statement.compile(connection.engine, compile_kwargs={"literal_binds": True}))
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert sum("ix_downloads_queue" in step for step in plan) == 2

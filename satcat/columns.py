@@ -13,11 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from satcat import times
-
-#: Prints an object as `Json` keeps it in SQLite.
-to_json = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-).encode
+from satcat.canonical import to_json
 
 
 #: Text that both databases sort by code points.

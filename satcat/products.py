@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from satcat import times
+from satcat.canonical import to_json
 
 #: What an attribute may hold: JSON's scalars. Numbers are finite, integers fit in 64 bits.
 AttributeValue: TypeAlias = str | int | float | bool | None
@@ -67,7 +67,7 @@ class SatelliteImage:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of what the source said of this product, in canonical form; see `content_hash`."""
+        """What shows any alteration of what the source said of this product; see `content_hash`."""
         return content_hash({name: getattr(self, name) for name in SOURCE_COLUMNS})
 
     @property
@@ -121,46 +121,50 @@ RESULT_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def content_hash(values: Mapping[str, Any], attributes: str | None = None) -> str:
-    """SHA-256 (hex) of the source columns in `values`, in three lines.
+#: How many hexadecimal digits a content hash has: half of what SHA-256 gives, for it stands in every row.
+HASH_DIGITS = 32
 
-    The first is a canonical JSON object of them, sorted by key, unknown ones left out; the second that of the
-    attributes; the third the footprint as hexadecimal WKB. Instants are hashed in their stored form, whole floats as
-    integers (databases differ in how they give those back), so that a row hashes alike wherever it is kept.
+
+def content_hash(values: Mapping[str, Any]) -> str:
+    """What shows any alteration of the source columns in `values`; see `digest`."""
+    said = {name: value for name in PLAIN_COLUMNS if (value := values[name]) is not None}
+    for name in _INSTANTS:
+        if isinstance(moment := said.get(name), datetime):
+            said[name] = times.to_text(moment)
+    return digest(said, canonical_attributes(values["attributes"]), values["footprint"])
+
+
+def digest(said: dict[str, Any], attributes: str, footprint: bytes | None) -> str:
+    """The first 32 hexadecimal digits of the SHA-256 of what a source said of a product, in three lines.
+
+    The first is a JSON object of the plain columns in `canonical` form, the second that of the attributes, the third the
+    footprint as hexadecimal WKB. Whole floats are hashed as integers (databases differ in how they give those back), so
+    that a row hashes alike wherever it is kept.
 
     Args:
-        attributes: their `canonical_json`, where that is at hand.
+        said: the plain columns that are known, instants in their stored form; whole floats in it become integers.
+        attributes: their `canonical_attributes`.
     """
-    said: dict[str, Any] = {}
-    for name in _PLAIN_COLUMNS:
-        value = values[name]
-        if value is not None:
-            convert = _CONVERSIONS.get(type(value))
-            said[name] = value if convert is None else convert(value)
-    if attributes is None:
-        attributes = canonical_json(values["attributes"])
-    outline = bytes(values["footprint"] or b"").hex()
-    return hashlib.sha256(f"{_encode(said)}\n{attributes}\n{outline}".encode()).hexdigest()
+    for name in _FLOATS:
+        if type(number := said.get(name)) is float:
+            said[name] = _number(number)
+    text = f"{to_json(said)}\n{attributes}\n{bytes(footprint or b'').hex()}"
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
 
 
-def canonical_json(attributes: Mapping[str, AttributeValue]) -> str:
+def canonical_attributes(attributes: Mapping[str, AttributeValue]) -> str:
     """The attributes as they are hashed."""
     said = dict(attributes)  # a TypeError for what somebody wrote there instead of them
-    return _encode({k: _number(v) if type(v) is float else v for k, v in said.items()})
-
-
-_PLAIN_COLUMNS = [name for name in SOURCE_COLUMNS if name not in ("attributes", "footprint")]
-_encode = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-).encode
+    return to_json({k: _number(v) if type(v) is float else v for k, v in said.items()})
 
 
 def _number(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-#: By exact type, for this runs over every value of every product that arrives.
-_CONVERSIONS: dict[type, Callable[[Any], Any]] = {
-    float: _number,
-    datetime: times.to_text,
-}
+#: The source columns that JSON has a form for; in table order, as all of them, of which they are the first.
+PLAIN_COLUMNS = SOURCE_COLUMNS[:-2]
+assert SOURCE_COLUMNS[-2:] == ("footprint", "attributes")
+_KINDS = {f.name: str(f.type) for f in fields(SatelliteImage)}
+_INSTANTS = [name for name in PLAIN_COLUMNS if "datetime" in _KINDS[name]]
+_FLOATS = [name for name in PLAIN_COLUMNS if "float" in _KINDS[name]]

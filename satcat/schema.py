@@ -73,7 +73,7 @@ PAGES = {
         north="box of the footprint",
         footprint="outline, WKB",
         attributes="JSON of every attribute that has no column here",
-        content_hash="SHA-256 of what the source said, so that any later alteration shows",
+        content_hash="of what the source said (half of its SHA-256), so that any later alteration shows",
         first_seen_at="when the mirror first held it",
         changed_at="when what the mirror holds of it last changed",
     ),

@@ -20,6 +20,7 @@ MODULES = {
 PURE = {
     "errors",
     "times",
+    "canonical",
     "products",
     "footprints",
     "areas",

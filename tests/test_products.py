@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from satcat.database import Database
 from satcat.integrity import altered
 from satcat.models import products
-from satcat.products import SOURCE_COLUMNS, SatelliteImage, content_hash
+from satcat.products import SOURCE_COLUMNS, SatelliteImage, canonical_attributes, content_hash
 from tests.engines import Catalogues
 
 SENSED = datetime(2024, 6, 4, 11, 6, 19, 24_000, UTC)
@@ -116,9 +116,15 @@ def test_the_hash_never_changes_from_release_to_release():
         cloud_cover=10.0, online=True, size_bytes=1000, footprint=b"\0\1", west=-3.5,
         attributes={"b": 1.0, "a": "é", "c": None, "d": False},
     )  # fmt: skip
-    assert (
-        product.content_hash == "8c593676a95e1bf7504f31c2166df2cc1f94e383bd97fd98fb8e0bff1eefd320"
-    )
+    assert product.content_hash == "8c593676a95e1bf7504f31c2166df2cc"
+
+
+def test_numbers_are_hashed_in_their_shortest_form_from_release_to_release():
+    numbers = [0.1, 1e-5, 1e-7, 5e-324, 1e16, 1.5e-300, 123456789012345680.0, -0.0, 1e22, 2**63 - 1]
+    written = ["0.1", "0.00001", "1e-7", "5e-324", "10000000000000000", "1.5e-300"]
+    written += ["123456789012345680", "0", "10000000000000000000000", "9223372036854775807"]
+    for number, text in zip(numbers, written, strict=True):
+        assert canonical_attributes({"a": number}) == f'{{"a":{text}}}'
 
 
 @pytest.mark.parametrize(

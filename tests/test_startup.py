@@ -20,6 +20,7 @@ HEAVY = (
     "antimeridian",
     "tqdm",
     "blake3",
+    "msgspec",
 )
 
 

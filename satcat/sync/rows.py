@@ -13,9 +13,16 @@ from sqlalchemy import Connection
 
 from satcat import times
 from satcat.batches import batches
-from satcat.columns import Instant, to_json
+from satcat.canonical import to_json
+from satcat.columns import Instant
 from satcat.models import products
-from satcat.products import SOURCE_COLUMNS, SatelliteImage, canonical_json, content_hash
+from satcat.products import (
+    PLAIN_COLUMNS,
+    SOURCE_COLUMNS,
+    SatelliteImage,
+    canonical_attributes,
+    digest,
+)
 
 # Rows of one INSERT. Triggers make SQLite keep, for each statement, what every page was before it: half the time if a
 # statement is one row. It binds at most 32,766 values.
@@ -70,19 +77,23 @@ def update(connection: Connection, rows: list[list[Any]]) -> None:
     connection.exec_driver_sql(_UPDATE, [tuple(row) for row in rows])
 
 
-_INSTANTS = [name for name in SOURCE_COLUMNS if isinstance(products.c[name].type, Instant)]
+_INSTANTS = [
+    n for n, name in enumerate(SOURCE_COLUMNS) if isinstance(products.c[name].type, Instant)
+]
 _values_of = attrgetter(*SOURCE_COLUMNS)
 
 
 def stored(image: SatelliteImage) -> list[Any]:
     """The values of SOURCE_COLUMNS, in this order, and the content hash."""
-    values: dict[str, Any] = dict(zip(SOURCE_COLUMNS, _values_of(image), strict=True))
-    for name in _INSTANTS:
-        moment = values[name]
+    values = list(_values_of(image))
+    for place in _INSTANTS:
+        moment = values[place]
         if moment is not None:
-            values[name] = times.to_text(moment)
-    attributes = values["attributes"]
-    said = values["attributes"] = to_json(attributes)
-    whole = any(type(value) is float and value.is_integer() for value in attributes.values())
-    digest = content_hash(values, canonical_json(attributes) if whole else said)
-    return [*values.values(), digest]
+            values[place] = times.to_text(moment)
+    attributes, said = image.attributes, to_json(image.attributes)
+    values[-1] = said
+    if any(type(value) is float and value.is_integer() for value in attributes.values()):
+        said = canonical_attributes(attributes)
+    plain = {name: value for name, value in zip(PLAIN_COLUMNS, values) if value is not None}  # noqa: B905
+    values.append(digest(plain, said, image.footprint))
+    return values

@@ -15,7 +15,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from satcat import times
 from satcat.canonical import to_json
 
-
 #: Text that both databases sort by code points.
 Text: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

@@ -67,7 +67,7 @@ def parse_json(where: str, body: Body) -> Any:
         MalformedResponseError: it is cut off, HTML, nested too deeply, or anything else.
     """
     try:
-        return _parsed(body)
+        return loads(body)
     except ValueError:
         kind = "HTML" if body.lstrip()[:1] == b"<" else "no valid JSON"
         raise MalformedResponseError(where, f"{kind} of {len(body)} bytes") from None
@@ -75,7 +75,8 @@ def parse_json(where: str, body: Body) -> Any:
         raise MalformedResponseError(where, "JSON nested too deeply") from None
 
 
-def _parsed(body: Body) -> Any:
+def loads(body: Body) -> Any:
+    """The body as JSON; ValueError or RecursionError if it is none."""
     try:
         return json.loads(body)
     except json.JSONDecodeError:

@@ -152,12 +152,14 @@ class HttpClient:
         params: Sequence[tuple[str, str]],
         read: Callable[[Any], ValueT],
         *,
+        parse: Callable[[str, answers.Body], Any] = answers.parse_json,
         patient: bool = True,
         longest: int | None = None,
     ) -> Reply[ValueT]:
         """Ask for JSON, again and again if need be; `read` makes the value of it, and may raise SourceError.
 
         Args:
+            parse: makes of a host's answer what `read` reads.
             patient: False asks once, for callers who have patience of their own.
             longest: bytes of the longest answer that is read; some hundred megabytes if not given.
 
@@ -172,7 +174,7 @@ class HttpClient:
             moment = self._date(response)
             # one at a time: threads gain nothing by parsing together, and a page's JSON takes tens of megabytes
             with self._parsing, without_collecting():
-                return Reply(read(answers.parse_json(host_of(url), body)), moment)
+                return Reply(read(parse(host_of(url), body)), moment)
 
         return self.retrying(once) if patient else once()
 

@@ -16,11 +16,13 @@ from typing import Any
 from satcat import names
 from satcat.api import odata_fields as fields
 from satcat.api.odata_fields import Reader
+from satcat.api.odata_records import Attribute
 from satcat.products import AttributeValue
 
 _MAX_ATTRIBUTES = 500
-_MAX_NAME = 200
 _MAX_ORBIT = 2**31 - 1
+
+_MISSION, _SERIAL, _LEVEL_NAME = "platformShortName", "platformSerialIdentifier", "processingLevel"
 
 _LEVEL = re.compile(r"(?:S\dMSI|LEVEL[ _-]?|L)?(\d)([A-Z]?)", re.ASCII)
 _FAMILY = re.compile(r"(SENTINEL|LANDSAT)-?(\d{1,2})P?", re.ASCII)
@@ -28,6 +30,23 @@ _FAMILY = re.compile(r"(SENTINEL|LANDSAT)-?(\d{1,2})P?", re.ASCII)
 
 def attributes(reader: Reader, listed: object) -> dict[str, AttributeValue]:
     """Every attribute, name to value; a name that comes twice with another value is kept as `name#2`."""
+    plain = _plain(listed) if type(listed) is list else None
+    return _one_by_one(reader, listed) if plain is None else plain
+
+
+def _plain(items: list[Any]) -> dict[str, AttributeValue] | None:
+    """All at once, if all are as nearly all are: each name once, and no text that a database refuses."""
+    try:
+        found: dict[str, AttributeValue] = {item.name: item.value for item in items}
+    except AttributeError:  # not read as an `Attribute`, for something is wrong
+        return None
+    texts = [value for value in found.values() if type(value) is str]
+    said = "".join([*found, *texts])
+    usual = len(found) == len(items) <= _MAX_ATTRIBUTES and len(said) <= fields.MAX_TEXT
+    return found if usual and said.isprintable() else None
+
+
+def _one_by_one(reader: Reader, listed: object) -> dict[str, AttributeValue]:
     found: dict[str, AttributeValue] = {}
     items = listed if isinstance(listed, list) else []
     if listed is not None and not isinstance(listed, list):
@@ -35,66 +54,66 @@ def attributes(reader: Reader, listed: object) -> dict[str, AttributeValue]:
     if len(items) > _MAX_ATTRIBUTES:
         reader.warn(f"it has {len(items)} attributes, {_MAX_ATTRIBUTES} are kept")
     for item in items[:_MAX_ATTRIBUTES]:
-        name = item.get("Name") if isinstance(item, dict) else None
+        name, value = _named(item)
         if not isinstance(name, str) or not name:
             reader.warn(f"an attribute has no name: {str(fields.scalar(item))[:80]}")
             continue
-        key, value = _key(name), item.get("Value")
-        if key not in found and type(value) is str and value.isprintable() and len(value) < 1000:
-            found[key] = value  # as nearly all are, thirty in each product
-        else:
-            _add(reader, found, key, value)
+        _add(reader, found, fields.storable(name, fields.MAX_NAME), value)
     return found
 
 
-@lru_cache(maxsize=512)
-def _key(name: str) -> str:
-    return fields.storable(name, _MAX_NAME)
+def _named(item: object) -> tuple[object, object]:
+    if isinstance(item, Attribute):
+        return item.name, item.value
+    return (item.get("Name"), item.get("Value")) if isinstance(item, dict) else (None, None)
 
 
-def columns(found: Mapping[str, AttributeValue], name: str, collection: str) -> dict[str, Any]:
-    """The columns that attributes or the name give."""
+def columns(
+    found: dict[str, AttributeValue],
+    name: str,
+    collection: str,
+    start: datetime,
+    end: datetime | None,
+) -> dict[str, Any]:
+    """The columns that attributes or the name give; attributes whose exact value a column holds are taken out."""
     parts = names.parse(name, collection)
-    values: dict[str, Any] = {"platform": parts.platform}
-    if parts.platform is None and not names.decides(collection, "platform"):
-        values["platform"] = _platform(found)
-    decided = _decided(collection)
-    for column, spellings, read in _COLUMNS:
-        values[column] = named = getattr(parts, column, None)
-        if column in decided:
-            continue
+    platform = parts.platform
+    if platform is None and not names.decides(collection, "platform"):
+        platform = _platform(found)
+    values: dict[str, Any] = {"platform": platform}
+    for column, spellings, read, by_name in _plan(collection):
+        value, decided = getattr(parts, column, None), by_name
         for key in spellings:
             said = found.get(key)
-            if said is not None:
+            if said is None:
+                continue
+            if not decided:
                 stated = read(said)
-                values[column] = named if stated is None else stated
-                break
+                value, decided = value if stated is None else stated, True
+            if _same(said, value):
+                del found[key]
+        values[column] = value
+    _take_spellings(found, values)
+    for key, held in (("beginningDateTime", start), ("endingDateTime", end)):
+        if key in found and found[key] is not None and fields.instant(found[key]) == held:
+            del found[key]
     return values
 
 
+def _take_spellings(found: dict[str, AttributeValue], values: Mapping[str, Any]) -> None:
+    """Take out what a column says in other words: `SENTINEL-2` and `A` are the platform `S2A`, a level may be the type."""
+    said = (found.get(_MISSION), found.get(_SERIAL))
+    platform = values["platform"] or ""
+    if said == (f"SENTINEL-{platform[1:2]}", platform[2:]) and platform.startswith("S"):
+        del found[_MISSION], found[_SERIAL]
+    if _LEVEL_NAME in found and found[_LEVEL_NAME] == values["product_type"]:
+        del found[_LEVEL_NAME]
+
+
 @lru_cache(maxsize=64)
-def _decided(collection: str) -> set[str]:
-    return {column for column, _, _ in _COLUMNS if names.decides(collection, column)}
-
-
-def left_over(
-    found: Mapping[str, AttributeValue],
-    values: Mapping[str, Any],
-    start: datetime,
-    end: datetime | None,
-) -> dict[str, AttributeValue]:
-    """The attributes whose exact value no column holds."""
-    left = dict(found)
-    for column, spellings, _ in _COLUMNS:
-        for key in spellings:
-            value = left.get(key)
-            if value is not None and _same(value, values[column]):
-                del left[key]
-    for key, held in (("beginningDateTime", start), ("endingDateTime", end)):
-        value = left.get(key)
-        if value is not None and fields.instant(value) == held:
-            del left[key]
-    return left
+def _plan(collection: str) -> list[tuple[str, tuple[str, ...], Callable[[object], Any], bool]]:
+    """What to read of each column, and whether the name decides it."""
+    return [(*column, names.decides(collection, column[0])) for column in _COLUMNS]
 
 
 def _add(reader: Reader, found: dict[str, AttributeValue], name: str, value: object) -> None:
@@ -110,17 +129,19 @@ def _add(reader: Reader, found: dict[str, AttributeValue], name: str, value: obj
 
 def _same(one: AttributeValue, other: object) -> bool:
     """Equal and of one JSON type; numbers by value."""
+    if type(one) is type(other):
+        return one == other
     if isinstance(one, int | float) and not isinstance(one, bool):
         return isinstance(other, int | float) and not isinstance(other, bool) and one == other
-    return type(one) is type(other) and one == other
+    return False
 
 
 def _platform(found: Mapping[str, AttributeValue]) -> str | None:
     """`SENTINEL-2` and `A` as `S2A`, `LANDSAT-8` as `L8`; what is neither stays as it is."""
-    name = fields.text(found.get("platformShortName"))
+    name = fields.text(found.get(_MISSION))
     if name is None:
         return None
-    serial = fields.text(found.get("platformSerialIdentifier")) or ""
+    serial = fields.text(found.get(_SERIAL)) or ""
     match = _FAMILY.fullmatch(name.upper())
     if match is None:
         return name

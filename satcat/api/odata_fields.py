@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -16,9 +16,9 @@ from satcat.products import AttributeValue
 
 ValueT = TypeVar("ValueT")
 
-#: Longer text is cut.
-MAX_TEXT = 10_000
-_MAX_INTEGER = 2**63 - 1
+#: Longer text is cut; so are longer names of attributes.
+MAX_TEXT, MAX_NAME = 10_000, 200
+MAX_INTEGER = 2**63 - 1
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: How many hexadecimal digits each checksum has.
@@ -38,11 +38,8 @@ class Reader:
         """Add one line about this record."""
         self.warnings.append(f"{self.id}: {shown(what)}")
 
-    def read(
-        self, fields: Mapping[str, Any], key: str, how: Callable[[Any], ValueT | None]
-    ) -> ValueT | None:
-        """The field's value. None and no word if it is missing, null or ""; None and kept raw if unreadable."""
-        value = fields.get(key)
+    def read(self, key: str, value: Any, how: Callable[[Any], ValueT | None]) -> ValueT | None:
+        """A field's value. None and no word if it is missing, null or ""; None and kept raw if unreadable."""
         if value is None or value == "":
             return None
         found = how(value)
@@ -76,7 +73,7 @@ def scalar(value: object) -> AttributeValue:
         return storable(value)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int) and -_MAX_INTEGER <= value <= _MAX_INTEGER:
+    if isinstance(value, int) and -MAX_INTEGER <= value <= MAX_INTEGER:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
@@ -110,7 +107,7 @@ def boolean(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def integer(value: object, most: int = _MAX_INTEGER) -> int | None:
+def integer(value: object, most: int = MAX_INTEGER) -> int | None:
     """A whole number from 0 to `most`, also as text or as 2.0."""
     match value:
         case bool():

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from satcat import times
-from satcat.api import listing, odata_filter, odata_parse
+from satcat.api import listing, odata_filter, odata_parse, odata_records
 from satcat.api.base import Page, Reject
 from satcat.api.http import HttpClient, host_of
 from satcat.api.listing import Batch, Entry, Request, Walk
@@ -65,9 +65,8 @@ class Listing(Generic[RowT]):
         """Bring one page, asking again while it cannot be true."""
 
         def read(body: Any) -> Batch[RowT]:
-            records = self._records(body)
-            both = zip(records, self.parse(records), strict=True)
-            entries = [_entry(record, parsed, request.key) for record, parsed in both]
+            parsed = self.parse(self._records(body))
+            entries = [_entry(one, request.key) for one in parsed]
             linked = any(body.get(link) for link in _LINKS)
             batch = Batch(
                 entries,
@@ -77,7 +76,7 @@ class Listing(Generic[RowT]):
             listing.check(request, batch, host_of(self.url))
             return batch
 
-        reply = self.http.get(self.url, self._params(request), read)
+        reply = self.http.get(self.url, self._params(request), read, parse=odata_records.answer)
         return replace(reply.value, server_time=reply.server_time)
 
     def count(self, request: Request) -> int:
@@ -136,11 +135,12 @@ class Listing(Generic[RowT]):
         return number
 
 
-def _entry(record: object, parsed: Parsed[RowT], key: str) -> Entry[RowT]:
-    id = record.get("Id") if isinstance(record, dict) else None
-    if isinstance(parsed.row, Reject) and parsed.row.id is None:
-        id = hashlib.sha256(parsed.row.raw.encode()).hexdigest()
-    return Entry(str(id), odata_parse.date_of(record, key), parsed.row, parsed.warnings)
+def _entry(parsed: Parsed[Any], key: str) -> Entry[Any]:
+    row = parsed.row
+    id: str | None = row.id
+    if isinstance(row, Reject) and id is None:
+        id = hashlib.sha256(row.raw.encode()).hexdigest()
+    return Entry(str(id), parsed.date(key), row, parsed.warnings)
 
 
 def _distinct(*names: str) -> list[str]:

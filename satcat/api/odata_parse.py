@@ -9,14 +9,15 @@ Checksum `[{}]`, values whose type is not the one they declare).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from satcat.api import odata_attributes, odata_fields
+from satcat.api import odata_attributes, odata_fields, odata_records
 from satcat.api.base import Deletion, Listed, Reject
 from satcat.api.odata_fields import Reader
+from satcat.api.odata_records import Record
 from satcat.errors import FootprintError
 from satcat.products import SatelliteImage
 
@@ -39,7 +40,12 @@ class Parsed(Generic[RowT]):
     """What became of one record; `warnings` name the fields that became None."""
 
     row: RowT | Reject
+    record: object
     warnings: list[str] = field(default_factory=list)
+
+    def date(self, field_name: str) -> datetime | None:
+        """One date of the record, by its OData name (`ContentDate/Start`); None if unreadable."""
+        return _date(self.record, field_name)
 
 
 class _UnusableError(Exception):
@@ -50,8 +56,9 @@ def products(records: Sequence[object], collection: str) -> list[Parsed[Satellit
     """Read a page of `Products`, found by asking for this collection (the records do not say it)."""
     from satcat import footprints  # for its libraries, which a run of downloads does without
 
-    places = footprints.from_odata_page([_outline(record) for record in records])
-    return [_product(*each, collection) for each in zip(records, places, strict=True)]
+    found = [odata_records.read(record) for record in records]
+    places = footprints.from_odata_page([_outline(record) for record in found])
+    return [_product(*each, collection) for each in zip(records, found, places, strict=True)]
 
 
 def product(record: object, collection: str) -> Parsed[SatelliteImage]:
@@ -59,71 +66,87 @@ def product(record: object, collection: str) -> Parsed[SatelliteImage]:
     return products([record], collection)[0]
 
 
-def _product(record: object, place: Place, collection: str) -> Parsed[SatelliteImage]:
+def _product(raw: object, record: object, place: Place, collection: str) -> Parsed[SatelliteImage]:
     try:
         record, id, name = _identity(record)
-        start = odata_fields.instant(_dates(record).get("Start"))
+        start = odata_fields.instant(record.dates.get("Start"))
         if start is None:
             raise _UnusableError("its ContentDate/Start is no instant")
     except _UnusableError as error:
-        return Parsed(_reject(record, str(error)))
+        return Parsed(_reject(raw, str(error)), record)
     reader = Reader(id)
     name = _name(reader, name)
-    return Parsed(_image(reader, record, name, start, place, collection), reader.warnings)
+    image = _image(reader, record, name, start, place, collection)
+    return Parsed(image, record, reader.warnings)
 
 
-def deletion(record: object) -> Parsed[Deletion]:
+def deletion(raw: object) -> Parsed[Deletion]:
     """Read one record of `DeletedProducts`."""
+    record = odata_records.read(raw)
     try:
         record, id, name = _identity(record)
-        moment = odata_fields.instant(record.get("DeletionDate"))
+        moment = odata_fields.instant(record.deletion_date)
         if moment is None:
             raise _UnusableError("its DeletionDate is no instant")
     except _UnusableError as error:
-        return Parsed(_reject(record, str(error)))
+        return Parsed(_reject(raw, str(error)), record)
     reader = Reader(id)
     row = Deletion(
         id=id,
         name=_name(reader, name),
         deletion_date=moment,
-        cause=reader.read(record, "DeletionCause", odata_fields.text),
-        sensing_start=odata_fields.instant(_dates(record).get("Start")),
+        cause=reader.read("DeletionCause", record.deletion_cause, odata_fields.text),
+        sensing_start=odata_fields.instant(record.dates.get("Start")),
     )
-    return Parsed(row, reader.warnings)
+    return Parsed(row, record, reader.warnings)
 
 
-def listed(record: object) -> Parsed[Listed]:
+def listed(raw: object) -> Parsed[Listed]:
     """Read one record of a listing that selects only the id and the modification date."""
+    record = odata_records.read(raw)
     try:
         record, id = _id(record)
     except _UnusableError as error:
-        return Parsed(_reject(record, str(error)))
-    return Parsed(Listed(id, odata_fields.instant(record.get("ModificationDate"))))
+        return Parsed(_reject(raw, str(error)), record)
+    return Parsed(Listed(id, odata_fields.instant(record.modification_date)), record)
 
 
-def date_of(record: object, field_name: str) -> datetime | None:
+def date_of(raw: object, field_name: str) -> datetime | None:
     """One date of a record, by its OData name (`ContentDate/Start`); None if unreadable."""
-    value = record
-    for name in field_name.split("/"):
-        value = value.get(name) if isinstance(value, dict) else None
-    return odata_fields.instant(value)
+    return _date(odata_records.read(raw), field_name)
+
+
+def _date(record: object, field_name: str) -> datetime | None:
+    if not isinstance(record, Record):
+        return None
+    if field_name == "ContentDate/Start":
+        return odata_fields.instant(record.dates.get("Start"))
+    return odata_fields.instant(getattr(record, _DATES[field_name]))
+
+
+_DATES = {
+    "PublicationDate": "publication_date",
+    "ModificationDate": "modification_date",
+    "DeletionDate": "deletion_date",
+}
 
 
 def _image(
-    reader: Reader, record: dict[str, Any], name: str, start: datetime, said: Place, collection: str
+    reader: Reader, record: Record, name: str, start: datetime, said: Place, collection: str
 ) -> SatelliteImage:
-    end = reader.read(_dates(record), "End", odata_fields.instant)
-    md5, blake3 = odata_fields.checksums(reader, record.get("Checksum"))
+    instant = odata_fields.instant
+    end = reader.read("End", record.dates.get("End"), instant)
+    md5, blake3 = odata_fields.checksums(reader, record.checksum)
     place = _footprint(reader, record, said)
-    attributes = odata_attributes.attributes(reader, record.get("Attributes"))
-    columns = odata_attributes.columns(attributes, name, collection)
-    origin, published, modified, evicted = (
-        reader.read(record, key, odata_fields.instant)
-        for key in ("OriginDate", "PublicationDate", "ModificationDate", "EvictionDate")
-    )
-    size = reader.read(record, "ContentLength", odata_fields.size)
-    online = reader.read(record, "Online", odata_fields.boolean)
-    s3_path = reader.read(record, "S3Path", odata_fields.text)
+    attributes = odata_attributes.attributes(reader, record.attributes)
+    columns = odata_attributes.columns(attributes, name, collection, start, end)
+    origin = reader.read("OriginDate", record.origin_date, instant)
+    published = reader.read("PublicationDate", record.publication_date, instant)
+    modified = reader.read("ModificationDate", record.modification_date, instant)
+    evicted = reader.read("EvictionDate", record.eviction_date, instant)
+    size = reader.read("ContentLength", record.content_length, odata_fields.size)
+    online = reader.read("Online", record.online, odata_fields.boolean)
+    s3_path = reader.read("S3Path", record.s3_path, odata_fields.text)
     return SatelliteImage(
         id=reader.id,
         source=_SOURCE,
@@ -145,30 +168,28 @@ def _image(
         east=place.east if place else None,
         north=place.north if place else None,
         footprint=place.wkb if place else None,
-        attributes=reader.unreadable | odata_attributes.left_over(attributes, columns, start, end),
+        attributes=reader.unreadable | attributes,
         **columns,
     )
 
 
 def _outline(record: object) -> tuple[object, object]:
     """What a record says of where it is, twice."""
-    if not isinstance(record, dict):
-        return None, None
-    return record.get("Footprint"), record.get("GeoFootprint")
+    return record.outline if isinstance(record, Record) else (None, None)
 
 
-def _footprint(reader: Reader, record: Mapping[str, Any], said: Place) -> Footprint | None:
+def _footprint(reader: Reader, record: Record, said: Place) -> Footprint | None:
     if not isinstance(said, FootprintError):
         return said
-    text, geojson = _outline(record)
+    text, geojson = record.outline
     reader.keep("Footprint" if text is not None else "GeoFootprint", text or geojson)
     return None
 
 
-def _id(record: object) -> tuple[dict[str, Any], str]:
-    if not isinstance(record, dict):
+def _id(record: object) -> tuple[Record, str]:
+    if not isinstance(record, Record):
         raise _UnusableError("it is no JSON object")
-    id = record.get("Id")
+    id = record.id
     if not isinstance(id, str) or not is_id(id):
         raise _UnusableError("it has no usable Id")
     return record, id
@@ -180,9 +201,9 @@ def is_id(text: str) -> bool:
     return plain and 0 < len(text) <= _MAX_ID and text.strip(".") != ""
 
 
-def _identity(record: object) -> tuple[dict[str, Any], str, str]:
+def _identity(record: object) -> tuple[Record, str, str]:
     record, id = _id(record)
-    name = odata_fields.text(record.get("Name"))
+    name = odata_fields.text(record.name)
     if name is None:
         raise _UnusableError("it has no usable Name")
     return record, id, name
@@ -194,16 +215,12 @@ def _name(reader: Reader, name: str) -> str:
     return name[:_MAX_NAME]
 
 
-def _dates(record: Mapping[str, Any]) -> dict[str, Any]:
-    dates = record.get("ContentDate")
-    return dates if isinstance(dates, dict) else {}
-
-
-def _reject(record: object, error: str) -> Reject:
+def _reject(raw: object, error: str) -> Reject:
     """The record as it came, at most 100,000 characters of it."""
+    record = odata_records.plain(raw)
     try:
-        raw = json.dumps(record)[:_MAX_RAW]
+        said = json.dumps(record)[:_MAX_RAW]
     except (RecursionError, ValueError, TypeError):
-        raw = "(not printable as JSON)"
+        said = "(not printable as JSON)"
     id = record.get("Id") if isinstance(record, dict) else None
-    return Reject(raw, error, id if isinstance(id, str) and is_id(id) else None)
+    return Reject(said, error, id if isinstance(id, str) and is_id(id) else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satcat.api import odata_parse
+from satcat.api import odata_parse, odata_records
 from satcat.api.http import HttpClient, Reply, Retries
 from satcat.api.listing import Batch, Request
 from satcat.api.odata import ODataAPI
@@ -90,6 +91,30 @@ def test_any_answer_is_a_checked_page_or_malformed(body: object, count: bool, ti
     assert all(moment >= START for moment in batch.keys)
     assert batch.count is None or (count and batch.count >= 0)
     assert batch.keys or not batch.more
+
+
+@settings(max_examples=400)
+@given(bodies, st.booleans())
+def test_an_answer_cut_into_records_says_what_it_says_as_a_whole(body: object, count: bool) -> None:
+    text = json.dumps(body).encode()
+    request = Request("ContentDate/Start", Interval(START), count=count)
+
+    def outcome(made: object) -> object:
+        try:
+            return listing(made).fetch(request)
+        except MalformedResponseError as error:
+            return str(error)
+
+    assert outcome(odata_records.answer("here", text)) == outcome(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html></html>", b'{"value":[', b'{"value":["\xff"]}', b'{"value":' + b"[" * 200_000],
+)
+def test_an_answer_that_is_no_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedResponseError):
+        odata_records.answer("here", body)
 
 
 @given(bodies)

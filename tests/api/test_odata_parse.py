@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,7 +105,7 @@ def _collection(name: str) -> str:
     )
 
 
-#: Attributes that a column holds, if it holds exactly their value.
+#: Attributes that a column holds, if it holds exactly their value. Platforms and levels have their own ways.
 COLUMNS = {
     "productType": "product_type", "processingLevel": "processing_level", "processing:level": "processing_level",
     "processingBaseline": "processing_baseline", "instrumentShortName": "instrument", "tileId": "tile_id",
@@ -119,7 +120,13 @@ def _assert_found_again(image: SatelliteImage, name: str, value: object) -> None
         kept = image.attributes[name]
         assert kept == value and type(kept) is type(value)
         return
+    if name in ("platformShortName", "platformSerialIdentifier"):
+        platform = str(image.platform)
+        assert value in (f"SENTINEL-{platform[1]}", platform[2:])
+        return
     held = getattr(image, COLUMNS[name])
+    if name == "processingLevel" and held != value:
+        held = image.product_type
     if name.endswith("DateTime"):
         value = times.parse(str(value))
     else:
@@ -188,6 +195,25 @@ def test_a_deletion_is_read() -> None:
         "Duplicated product",
         times.parse("2024-11-11T04:49:07.072Z"),
     )
+
+
+def test_what_columns_say_in_other_words_is_not_kept_twice() -> None:
+    said = [
+        attribute("platformShortName", "SENTINEL-2"),
+        attribute("platformSerialIdentifier", "A"),
+    ]
+    image = with_attributes(*said, attribute("processingLevel", "S2MSI1C"))
+    assert (image.platform, image.product_type, image.attributes) == ("S2A", "S2MSI1C", {})
+
+
+def test_what_columns_do_not_say_is_kept() -> None:
+    said = {
+        "platformShortName": "SENTINEL-2",
+        "platformSerialIdentifier": "B",
+        "processingLevel": "S2MSI2A",
+    }
+    image = with_attributes(*(attribute(*each) for each in said.items()))
+    assert (image.platform, image.product_type, image.attributes) == ("S2A", "S2MSI1C", said)
 
 
 # --- the traps, one by one
@@ -339,7 +365,8 @@ def test_the_platform_comes_from_attributes_where_names_have_none(
     row = odata_parse.product(record(Name="X", Attributes=attributes), "CCM").row
     assert isinstance(row, SatelliteImage)
     assert row.platform == platform
-    assert row.attributes["platformShortName"] == short
+    told_by_the_column = {} if platform == "S1A" else {"platformShortName": short}
+    assert {k: v for k, v in row.attributes.items() if v is not None} == told_by_the_column
 
 
 @pytest.mark.parametrize(
@@ -463,6 +490,34 @@ def test_hostile_records_never_raise_and_give_what_can_be_stored(
             value.encode()
     if image.west is not None:
         assert image.footprint is not None and -180 <= image.west <= 180
+
+
+@settings(max_examples=400, deadline=None)
+@given(json_values | hostile.map(lambda overrides: record(**overrides)))
+def test_a_record_is_read_alike_as_json_and_as_what_was_made_of_it(value: Any) -> None:
+    text = json.dumps(value)
+    made = json.loads(text)
+    for how in (
+        lambda one: odata_parse.product(one, "SENTINEL-2"),
+        odata_parse.deletion,
+        odata_parse.listed,
+    ):
+        from_json, from_objects = how(msgspec.Raw(text.encode())), how(made)
+        assert (from_json.row, from_json.warnings) == (from_objects.row, from_objects.warnings)
+        for key in ("ContentDate/Start", "PublicationDate", "ModificationDate", "DeletionDate"):
+            assert from_json.date(key) == from_objects.date(key)
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "1e400", '"\\ud800"', "[" * 5000 + "]" * 5000, "-0.0", "1E5"]
+)
+def test_odd_json_in_a_record_is_read_alike(value: str) -> None:
+    text = json.dumps(record(ContentLength="?", Attributes=[attribute("a", "?")])).replace(
+        '"?"', value
+    )
+    row = odata_parse.product(msgspec.Raw(text.encode()), "SENTINEL-2").row
+    assert isinstance(row, SatelliteImage) or value.startswith("[")
+    assert row.id == (ID if isinstance(row, SatelliteImage) else None)
 
 
 @settings(max_examples=200, deadline=None)

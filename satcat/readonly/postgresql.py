@@ -14,7 +14,7 @@ from typing import Any, Self
 import psycopg
 
 from satcat import times
-from satcat.columns import to_json
+from satcat.canonical import to_json
 from satcat.database import Database
 from satcat.errors import FilterError, SatcatError
 

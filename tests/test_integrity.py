@@ -157,7 +157,7 @@ def derived_is_right(connection: sqlite3.Connection) -> bool:
     assert connection.execute(KEPT).fetchall() == months
     assert connection.execute(KEPT_YEARS).fetchall() == years
     assert connection.execute("SELECT rtreecheck('products_rtree')").fetchone() == ("ok",)
-    return connection.execute(integrity._NOT_INDEXED).fetchall() == []
+    return connection.execute(integrity.sqlite._NOT_INDEXED).fetchall() == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,11 @@ _TOKENS = re.compile(
     r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\2\$|::)|:([A-Za-z_]\w*)|%""",
     re.DOTALL,
 )
+_IS_QUERY = re.compile(
+    r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL
+)
 _STOPPED = "57014"
+_BATCH = 2000  # rows in memory at once
 
 
 class Rows:
@@ -44,19 +48,14 @@ class Rows:
             if seconds is not None:
                 limit = f"{max(1, round(seconds * 1000))}ms"
                 driver.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
-            cursor = driver.cursor()
-            found = cursor.stream(text, {name: params[name] for name in asked})
-            first = list(next(found, None) or ())
-            if cursor.description is None:
-                raise FilterError("the SQL is no statement that gives rows: write a SELECT")
+            found, self.columns = _run(driver, text, {name: params[name] for name in asked})
         except psycopg.Error as error:
             self.close()
             raise self._named(error) from None
         except BaseException:
             self.close()
             raise
-        self.columns = [column.name for column in cursor.description]
-        self.rows: Iterator[tuple[Any, ...]] = self._read(chain([first] if first else [], found))
+        self.rows: Iterator[tuple[Any, ...]] = self._read(found)
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +93,25 @@ class Rows:
         if error.sqlstate == "25006" or "multiple commands" in said:
             return FilterError(f"the SQL is refused ({said}): give one statement that only reads")
         return FilterError(f"the SQL cannot be run: {said}")
+
+
+def _run(
+    driver: Any, text: str, values: dict[str, Any]
+) -> tuple[Iterator[tuple[Any, ...]], list[str]]:
+    """The rows, a few at a time, and the columns' names."""
+    if _IS_QUERY.match(text):
+        driver.execute("SELECT set_config('cursor_tuple_fraction', '1', true)")  # all are wanted
+        cursor = driver.cursor("satcat_rows")
+        cursor.itersize = _BATCH
+        found = iter(cursor.execute(text, values))
+    else:  # EXPLAIN, SHOW: what no cursor is declared for, and always has rows
+        cursor = driver.cursor()
+        stream = cursor.stream(text, values)
+        first = next(stream, None)
+        found = chain([] if first is None else [first], stream)
+    if cursor.description is None:
+        raise FilterError("the SQL is no statement that gives rows: write a SELECT")
+    return found, [column.name for column in cursor.description]
 
 
 def _placed(statement: str) -> tuple[str, list[str]]:

@@ -1,44 +1,23 @@
-"""Whether a catalogue is whole in itself: shown offline, from the file alone.
-
-Damage to the file, rows that refer to nothing, derived tables that do not follow from the products, and products that
-are no longer what the source said (their content hash does not fit).
-"""
+"""What is derived in an SQLite file, and the file itself."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from satcat.products import SOURCE_COLUMNS, content_hash
-
-#: What `Finding.kind` may be; `altered` and `both` name a product in `Finding.id`.
-KINDS = ("file", "reference", "spatial index", "tile_months", "altered", "both")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it must be; `id` is the product's, where it is about one."""
-
-    kind: str
-    detail: str
-    id: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.id or ''} {self.detail}".replace(":  ", ": ")
+from satcat.integrity.finding import Finding, hash_of
+from satcat.products import SOURCE_COLUMNS
 
 
 def check(connection: Connection) -> Iterator[Finding]:
-    """Look at everything; yields what is wrong, nothing if the catalogue is whole."""
+    """Damage to the file, rows that refer to nothing, a spatial index or counts that do not follow from the products."""
     yield from _file(connection)
     yield from _references(connection)
     yield from _spatial_index(connection)
     yield from _tile_months(connection)
-    yield from _both(connection)
-    yield from altered(connection)
 
 
 def _file(connection: Connection) -> Iterator[Finding]:
@@ -122,36 +101,28 @@ def _tile_months(connection: Connection) -> Iterator[Finding]:
                 yield Finding("tile_months", f"{row[0]} {row[1]} {row[2]} is not counted right")
 
 
-def _both(connection: Connection) -> Iterator[Finding]:
-    for (product,) in connection.exec_driver_sql(
-        "SELECT id FROM products WHERE id IN (SELECT id FROM deleted_products)"
-    ):
-        yield Finding("both", "is in products and in deleted_products", product)
-
-
-def altered(connection: Connection) -> Iterator[Finding]:
-    """Products whose content hash does not fit what the row holds."""
+def altered(connection: Connection) -> Iterator[str]:
+    """Ids of products whose content hash does not fit what the row holds, damaged as it may be."""
     names = ", ".join(("content_hash", *SOURCE_COLUMNS))
     rows = connection.exec_driver_sql(f"SELECT {names} FROM products ORDER BY pk")
     for row in rows:
         if _hash(dict(zip(SOURCE_COLUMNS, row[1:], strict=True))) != row[0]:
-            product = str(row[1])
-            yield Finding("altered", "the row is not what the source said", product)
+            yield str(row[1])
 
 
 def _hash(values: dict[str, Any]) -> str | None:
     """The content hash of a row as SQLite holds it; None if it cannot be one of ours."""
     try:
         values["attributes"] = json.loads(values["attributes"])
-        if values["online"] in (0, 1):
-            values["online"] = bool(values["online"])
-        return content_hash(values)
     except (TypeError, ValueError):
         return None
+    if values["online"] in (0, 1):
+        values["online"] = bool(values["online"])
+    return hash_of(values)
 
 
-def rebuild_derived(connection: Connection) -> None:
-    """Make the spatial index and the counts per tile and month again from the products."""
+def rebuild(connection: Connection) -> None:
+    """Make the spatial index and the counts again from the products."""
     made = "SELECT sql FROM sqlite_master WHERE name = 'products_rtree'"
     definition = connection.exec_driver_sql(made).scalar_one()
     connection.exec_driver_sql("DROP TABLE products_rtree")  # emptied, a damaged tree stays damaged

@@ -1,0 +1,75 @@
+"""What is derived in PostgreSQL. The server itself sees to references and to its indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from satcat.integrity.finding import Finding, hash_of
+from satcat.models import products
+from satcat.products import SOURCE_COLUMNS
+
+_BATCH = 1000  # rows in memory at once
+_DAY = "extract(day FROM sensing_start AT TIME ZONE 'UTC')"
+_BIT = f"(1 << (CAST({_DAY} AS integer) - 1))"
+_MONTHS = f"""
+    SELECT tile_id, coalesce(product_type, '') AS product_type,
+           to_char(sensing_start AT TIME ZONE 'UTC', 'YYYY-MM') AS month, collection,
+           CAST(count(*) AS integer), CAST(count(*) FILTER (WHERE cloud_cover <= 20) AS integer),
+           CAST(coalesce(sum(size_bytes), 0) AS bigint),
+           bit_or({_BIT}), coalesce(bit_or({_BIT}) FILTER (WHERE cloud_cover <= 20), 0)
+    FROM products WHERE tile_id IS NOT NULL GROUP BY 1, 2, 3, 4
+"""
+_COLUMNS = "tile_id, product_type, month, collection, products, clear_products, size_bytes, days, clear_days"
+_YEARS = """
+    SELECT tile_id, product_type, left(month, 4), collection, CAST(sum(products) AS integer),
+           CAST(sum(clear_products) AS integer), CAST(sum(size_bytes) AS bigint)
+    FROM tile_months GROUP BY 1, 2, 3, 4
+"""
+_YEAR_COLUMNS = "tile_id, product_type, year, collection, products, clear_products, size_bytes"
+_OFF = """
+    SELECT tgname FROM pg_trigger
+    WHERE tgrelid = CAST('products' AS regclass) AND NOT tgisinternal AND tgenabled <> 'O' ORDER BY 1
+"""
+_INVALID = """
+    SELECT CAST(indexrelid AS regclass) FROM pg_index
+    WHERE indrelid = CAST('products' AS regclass) AND NOT (indisvalid AND indisready) ORDER BY 1
+"""
+
+
+def check(connection: Connection) -> Iterator[Finding]:
+    """Counts that do not follow from the products, and what keeps them and the spatial index right being switched off."""
+    for (name,) in connection.exec_driver_sql(_INVALID):
+        yield Finding("spatial index", f"the index {name} is not valid: REINDEX it")
+    for (name,) in connection.exec_driver_sql(_OFF):
+        yield Finding("tile_months", f"the trigger {name} is disabled: enable it")
+    for true, kept in (
+        (_MONTHS, f"SELECT {_COLUMNS} FROM tile_months"),
+        (_YEARS, f"SELECT {_YEAR_COLUMNS} FROM tile_years"),
+    ):
+        differing = (
+            f"(({true}) EXCEPT ({kept})) UNION (({kept}) EXCEPT ({true})) ORDER BY 1, 2, 3, 4"
+        )
+        for row in connection.exec_driver_sql(differing):
+            yield Finding("tile_months", f"{row[0]} {row[1]} {row[2]} is not counted right")
+
+
+def altered(connection: Connection) -> Iterator[str]:
+    """Ids of products whose content hash does not fit what the row holds."""
+    columns = [products.c[name] for name in SOURCE_COLUMNS]
+    statement = sa.select(products.c.content_hash, *columns).order_by(products.c.pk)
+    for row in connection.execute(statement, execution_options={"yield_per": _BATCH}):
+        if hash_of(dict(zip(SOURCE_COLUMNS, row[1:], strict=True))) != row[0]:
+            yield str(row[1])
+
+
+def rebuild(connection: Connection) -> None:
+    """Make the spatial index and the counts again from the products."""
+    for index in ("ix_products_place", "ix_products_place_180"):
+        connection.exec_driver_sql(f"REINDEX INDEX {index}")
+    connection.exec_driver_sql("DELETE FROM tile_months")
+    connection.exec_driver_sql(f"INSERT INTO tile_months ({_COLUMNS}) {_MONTHS}")
+    connection.exec_driver_sql("DELETE FROM tile_years")
+    connection.exec_driver_sql(f"INSERT INTO tile_years ({_YEAR_COLUMNS}) {_YEARS}")

@@ -247,9 +247,11 @@ class _NumericLoader(Loader):
 
 
 def _from_json(text: str) -> Any:
-    """JSON as JSONB prints it: with all digits of a number that a float is."""
+    """JSON as JSONB prints it: with all digits of a number that a float is, and in an order of its own."""
     return json.loads(
-        text, parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits)
+        text,
+        parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits),
+        object_pairs_hook=lambda pairs: dict(sorted(pairs)),
     )
 
 

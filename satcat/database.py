@@ -53,9 +53,7 @@ class Database(ABC):
     @property
     def path(self) -> Path:
         """The file. Raises CatalogueError: a server keeps the catalogue."""
-        raise CatalogueError(
-            f"{self.name} is kept by a server, not in a file: copy it with `satcat copy`, or with pg_dump"
-        )
+        raise CatalogueError(f"{self.name} is kept by a server, not in a file")
 
     @staticmethod
     def open(where: str | Path, *, create: bool = False) -> Database:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from satcat.database import Database
 from satcat.errors import CatalogueError, FilterError
+from satcat.sqlite import SqliteDatabase
 
 
 def snapshot(database: Database, target: Path) -> None:
@@ -15,8 +16,12 @@ def snapshot(database: Database, target: Path) -> None:
 
     Raises:
         FilterError: the file exists already, or its folder does not.
-        CatalogueError: the copy cannot be written.
+        CatalogueError: the copy cannot be written, or a server keeps the catalogue.
     """
+    if not isinstance(database, SqliteDatabase):
+        raise CatalogueError(
+            f"{database.name} is kept by a server, not in a file: copy it with `satcat copy`, or with pg_dump"
+        )
     if target.exists():
         raise FilterError(f"{target} exists already: name a new file")
     if not target.absolute().parent.is_dir():

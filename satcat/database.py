@@ -22,9 +22,10 @@ from satcat.errors import (
     CatalogueForeignError,
     CatalogueMissingError,
     CatalogueOutdatedError,
+    CatalogueUnfinishedError,
     FilterError,
 )  # fmt: skip
-from satcat.models import SCHEMA_VERSION, products, tiles
+from satcat.models import SCHEMA_VERSION, products, tiles, unfinished_copy
 from satcat.wording import without_password
 
 _OURS = {"alembic_version", "products", "downloads", "sync_windows"}
@@ -63,7 +64,8 @@ class Database(ABC):
             create: make a new catalogue where there is none.
 
         Raises:
-            CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError
+            CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError,
+            CatalogueUnfinishedError
         """
         database = Database.connect(where, create=create)
         try:
@@ -72,6 +74,7 @@ class Database(ABC):
                     raise CatalogueMissingError(database.name)
                 database.upgrade()
             database.check_version()
+            database.check_finished()
         except BaseException:
             database.close()
             raise
@@ -141,6 +144,15 @@ class Database(ABC):
             CatalogueLockedError: another process holds it.
         """
 
+    @property
+    def full_name(self) -> str:
+        """The name, as it is understood from every folder."""
+        return self.name
+
+    @abstractmethod
+    def identity(self) -> object:
+        """What tells this catalogue from every other, by whatever way it is reached; None: it is not there yet."""
+
     @abstractmethod
     def size_bytes(self) -> int:
         """What the catalogue takes on disk."""
@@ -163,6 +175,15 @@ class Database(ABC):
         found = self.version()
         if found != SCHEMA_VERSION:
             raise CatalogueOutdatedError(self.name, found or "none", SCHEMA_VERSION)
+
+    def check_finished(self) -> None:
+        """Raise CatalogueUnfinishedError if a copy of another catalogue was begun here, and is not whole yet."""
+        with self.read() as connection:
+            if sa.inspect(connection).has_table(unfinished_copy.name):
+                source = connection.scalar(sa.select(unfinished_copy.c.source))
+                raise CatalogueUnfinishedError(
+                    f"{self.name} is an unfinished copy: `satcat copy {source} {self.name}` goes on with it; or remove it"
+                )
 
     def upgrade(self) -> str:
         """Bring the schema to this satcat's version, in one transaction; returns that version.

@@ -5,7 +5,7 @@
         TimeError, FootprintError, TileError
       CatalogueError                3  the catalogue is missing, of another schema version, or damaged
         CatalogueMissingError, CatalogueForeignError, CatalogueOutdatedError, CatalogueDamagedError,
-        CatalogueBusyError, CatalogueUnreachableError
+        CatalogueBusyError, CatalogueUnreachableError, CatalogueUnfinishedError
       MissingLibraryError (ImportError)  1  something optional needs a library that is not installed
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
@@ -146,6 +146,10 @@ class CatalogueUnreachableError(CatalogueBusyError):
 
     def __str__(self) -> str:
         return f"the server of {self.where} does not answer ({self.reason}): check that it runs, and try again"
+
+
+class CatalogueUnfinishedError(CatalogueError):
+    """A copy of another catalogue was begun there, and is not whole yet."""
 
 
 class CatalogueLockedError(SatcatError):

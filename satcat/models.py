@@ -374,3 +374,11 @@ account_slots = Table(
     Column("claim", Integer, nullable=False, server_default=text("0")),
     Column("lease_until", Instant),
 )
+
+#: Only while a catalogue is being copied here: it is half of one, and nobody but that copy may open it.
+unfinished_copy = Table(
+    "unfinished_copy",
+    MetaData(),  # not of our metadata: no migration makes it
+    Column("source", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+)

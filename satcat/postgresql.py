@@ -82,6 +82,12 @@ class PostgresDatabase(Database):
         event.listen(engine, "connect", _prepare)
         return cls(wording.without_password(str(url.render_as_string(hide_password=True))), engine)
 
+    def identity(self) -> object:
+        """The server's cluster, the database in it, and the schema."""
+        ask = """SELECT system_identifier, current_database(), current_schema() FROM pg_control_system()"""
+        with self.read() as connection:
+            return tuple(connection.execute(sa.text(ask)).one())
+
     def size_bytes(self) -> int:
         """Bytes of the server's whole database."""
         with self.read() as connection:

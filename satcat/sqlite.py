@@ -64,6 +64,18 @@ class SqliteDatabase(Database):
             raise CatalogueForeignError(str(path), "it is a folder")
         return cls(str(path), _engine(path, create=create))
 
+    @property
+    def full_name(self) -> str:
+        """The file's whole path."""
+        return str(self.path.resolve())
+
+    def identity(self) -> object:
+        """The file itself, which may have several paths."""
+        if not self.path.exists():
+            return None
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
+
     def size_bytes(self) -> int:
         """Bytes of the file and of the log beside it."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
@@ -240,7 +252,7 @@ def _translate(where: str, error: object) -> CatalogueError | None:
     text = str(error)
     if "file is not a database" in text or "file is encrypted" in text:
         return CatalogueForeignError(where, "the file is no SQLite database")
-    if "malformed" in text:
+    if "malformed" in text or "Could not decode to UTF-8" in text:
         return CatalogueDamagedError(where, text)
     if "disk I/O error" in text:  # what a quota gives, too
         return CatalogueError(

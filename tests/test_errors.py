@@ -31,6 +31,7 @@ EXAMPLES = {
     "missing": 5000,
     "name": "S2A.zip",
     "path": "products/S2A.zip",
+    "reason": "connection refused",
     "received": 7,
     "retry_after": 2.5,
     "status": 422,

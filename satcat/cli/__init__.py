@@ -39,6 +39,7 @@ COMMANDS = {
     "download": "Download what is marked, and check every file.",
     "queue": "Show the download queue, or try failed downloads again.",
     "adopt": "Take over products that are on disk already: check them, and record the right ones as done.",
+    "copy": "Copy a catalogue into a new one, and show that both are equal.",
     "db": "Upgrade, check or copy the catalogue file.",
     "demo": "Show the whole way on a pretend source: no network, no account.",
     "sandbox": "Run the pretend source, for trying things out.",

@@ -50,7 +50,7 @@ def _child(
     from satcat.database import Database
     from satcat.sync.engine import sync
 
-    setattr(Database, "write", _dying(Database.write, transaction, before))  # noqa: B010 - mypy
+    setattr(Database, "write", dying(Database.write, transaction, before))  # noqa: B010 - mypy
     api = ODataAPI(
         **urls, http=HttpClient(retries=Retries(attempts=4, first_wait=0.01, longest_wait=0.05))
     )
@@ -58,13 +58,13 @@ def _child(
         sync(database, api, SearchFilters.from_json(filters) if filters else None)
 
 
-def _dying(
+def dying(
     write: Callable[..., AbstractContextManager[Connection]], transaction: int, before: bool
 ) -> Callable[..., AbstractContextManager[Connection]]:
     count = 0
 
     @contextlib.contextmanager
-    def dying(self, **options):
+    def write_and_die(self, **options):
         nonlocal count
         count += 1
         with write(self, **options) as connection:
@@ -74,4 +74,4 @@ def _dying(
         if count == transaction:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return dying
+    return write_and_die

@@ -1,93 +1,93 @@
 """Everything that is measured, in one Markdown page.
 
-    python -m benchmarks -o RESULTS.md
-    python -m benchmarks --tiny                          seconds: only shows that all of it works
+    python -m benchmarks                        all of it, with catalogues of up to a million products: 25 minutes
+    python -m benchmarks --rows 1e7 --keep      up to ten million: 25 minutes and 15 GB more; kept here
+    python -m benchmarks sync downloads         these parts only
+    python -m benchmarks --tiny                 seconds: only shows that all of it works
 
-DuckDB, which satcat is set beside, is installed into an environment of its own (--peers), where all of it then runs;
-curl and aria2c are taken where they are. --tiny takes what is there, and asks no network.
+What satcat is set beside (DuckDB, eodag, CDSETool) is installed into an environment of its own (--peers); curl, aria2c and
+PostgreSQL are taken where they are, the latter as a server in memory that is thrown away. --tiny takes what is there, and
+asks no network, unless told where the environment is. --keep writes figures.json, RESULTS.md and growth.svg beside this, and
+the section of figures in the README.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import sysconfig
+import shutil
 import tempfile
-import venv
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import coverage, made_up, startup, sync
-from benchmarks.report import machine, table
+from benchmarks import catalogues, download, page, server, startup, sync
+from benchmarks.environment import Run, peers
+from benchmarks.report import Figures
 
-PEERS = ("duckdb>=1.2", "pyarrow>=20")
-
-
-def in_peers_environment(folder: Path, arguments: list[str]) -> int:
-    """Run this again where the peers are: an environment that finds what this one holds after its own."""
-    if not (folder / "pyvenv.cfg").exists():
-        venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    theirs = subprocess.run([python, "-c", where], check=True, stdout=subprocess.PIPE, text=True)
-    # with the .pth files in it, which a plain path would leave out: an editable install is one
-    mine = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
-    (Path(theirs.stdout.strip()) / "satcat-benchmarks.pth").write_text(f"{mine}\n")
-    return subprocess.run(
-        [python, "-m", "benchmarks", *arguments, "--here"], check=False
-    ).returncode
+PARTS = ("sync", "startup", "queries", "downloads")
 
 
-def module(name: str, *arguments: str) -> str:
-    """What another benchmark prints."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-def measured(rows: int, *, tiny: bool) -> str:
-    results = [*sync.results(3000 if tiny else rows), *startup.results(1 if tiny else 9)]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "satcat.db"
-        made_up.fill(path, rows, tile_count=1000 if tiny else made_up.TILES)
-        results += coverage.results(path, path.parent, 1 if tiny else 5)
-        queries = module("query", *(["--tiny"] if tiny else ["--catalogue", str(path)]))
-    downloads = module("download", *(["--tiny"] if tiny else []))
-    asked = "--tiny" if tiny else f"--rows {rows}"
-    return "\n\n".join(
-        [
-            "# How fast satcat is",
-            f"`python -m benchmarks {asked}`, {machine()}",
-            table(results),
-            f"## Queries, {rows:,} products",
-            queries,
-            "## Downloads",
-            downloads,
-            "",
-        ]
-    )
+def measured(run: Run, parts: list[str]) -> Iterator[tuple[str, Figures]]:
+    """The figures of each part, as soon as they are there."""
+    if "sync" in parts:
+        yield "sync", sync.figures(run)
+    if "startup" in parts:
+        yield "startup", startup.figures(run)
+    if "downloads" in parts:
+        yield "downloads", download.figures(run)
+    if "queries" in parts:
+        for count, figures in catalogues.figures(run):
+            yield f"queries {count}", figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--rows", type=float, default=1e6)
-    parser.add_argument("-o", "--out", type=Path, help="instead of the standard output")
     parser.add_argument(
-        "--peers", type=Path, default=Path(".venv-benchmarks"), help="the peers' environment"
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all, if none is given"
     )
-    parser.add_argument("--here", action="store_true", help="use this environment as it is")
+    parser.add_argument(
+        "--rows", type=float, default=1e6, help="of the largest catalogue that is queried"
+    )
+    parser.add_argument(
+        "--synced", type=float, default=1e6, help="of the largest one that is mirrored"
+    )
+    parser.add_argument(
+        "--peers", type=Path, help="the peers' environment, made if it is not there"
+    )
+    parser.add_argument("--folder", type=Path, help="for the largest files; else the system's")
+    parser.add_argument(
+        "--keep", action="store_true", help="write the page, the plot and the README's section"
+    )
+    parser.add_argument(
+        "--page", action="store_true", help="measure nothing: write them anew from what was kept"
+    )
     parser.add_argument("--tiny", action="store_true", help="seconds, and no network")
     options = parser.parse_args()
-    if not (options.tiny or options.here):
-        sys.exit(in_peers_environment(options.peers, sys.argv[1:]))
-    rows = 20_000 if options.tiny else int(options.rows)
-    page = measured(rows, tiny=options.tiny)
-    if options.out:
-        options.out.write_text(page)
-    else:
-        print(page)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if options.tiny and (options.keep or options.page):
+        parser.error("--tiny shows that all works; its figures are not worth keeping")
+    kept = page.Kept.read(page.HERE) if options.keep or options.page else page.Kept({})
+    if options.page:
+        kept.write(page.HERE, page.README)
+        return
+    where = options.peers or (None if options.tiny else Path(".venv-benchmarks"))
+    python = peers(where) if where else None
+    with server.started() as postgresql:
+        run = Run(
+            10_000 if options.tiny else int(options.rows), 3000 if options.tiny else int(options.synced),
+            options.tiny, python, options.folder, postgresql,
+        )  # fmt: skip
+        for name, figures in measured(run, options.parts or list(PARTS)):
+            kept.parts[name] = figures
+            if options.keep:
+                kept.write(page.HERE, page.README)  # what follows may fail, and takes long
+    if options.tiny:
+        with tempfile.TemporaryDirectory() as folder:
+            readme = shutil.copy(page.README, folder)
+            kept.write(Path(folder), Path(readme))
+    print(kept.markdown())
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""Coverage of every tile in a year, beside DuckDB on the same rows: counts by month, and looks and gaps.
+"""Coverage of every tile in a month and in a year, beside DuckDB on the same rows: counts, and looks and gaps.
 
-    python -m benchmarks.coverage --rows 1e6
-    python -m benchmarks.coverage --tiny
-
-The counts stand in satcat's table of summaries, which a sync keeps; the looks come from the products. Answers are compared,
-then each is timed in turns; medians of milliseconds.
+The counts stand in satcat's tables of summaries, which a sync keeps. Answers are compared, then each is timed in turns.
+Compared are medians of the statements alone, to tuples of Python, which in satcat's case are all those that the report runs;
+the whole report, from filters to objects, stands beside them.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks import made_up, query
-from benchmarks.report import Result, table
+import sqlalchemy as sa
+
+from benchmarks import query
+from benchmarks.report import Figures, Result
 from satcat import Catalogue, SearchFilters
 from satcat.reports.coverage import COUNTS
 
@@ -44,107 +44,125 @@ _GAPS = f"""
     SELECT tile_id, product_type, count(*), max(gap) FROM gaps GROUP BY 1, 2
 """
 Rows = set[tuple[Any, ...]]
+_TYPED = ("tile", "product-type")
+_GAP_COLUMNS = {"tile_id", "product_type", "products", "looks", "longest_gap_days"}
 
 
-def results(path: Path, folder: Path, rounds: int) -> list[Result]:
-    """What is told of the catalogue at `path`; DuckDB's files are kept in the folder."""
-    duck = query.ducks(path, folder).get("DuckDB")
-    found = []
-    with Catalogue.open(path, create=False) as catalogue:
+class Question(NamedTuple):
+    """What is asked of the coverage report, what is compared of its rows, and the same of DuckDB."""
 
-        def counts() -> Rows:
-            rows = catalogue.coverage(YEAR, ("tile", "product-type", "month"), columns=COUNTS)
-            return {
-                (r.tile_id, r.product_type, r.period, r.products, r.clear_products)
-                for r in rows
-                if r.products
-            }
+    what: str
+    filters: SearchFilters
+    by: tuple[str, ...]
+    columns: set[str]
+    compared: tuple[str, ...]
+    duck: str
+    least: float  # of DuckDB's speed
 
-        def totals(asked: SearchFilters) -> Rows:
-            rows = catalogue.coverage(asked, ("tile", "product-type"), columns=COUNTS)
-            return {
-                (r.tile_id, r.product_type, r.products, r.clear_products)
-                for r in rows
-                if r.products
-            }
+    def rows(self, catalogue: Catalogue) -> Rows:
+        found = catalogue.coverage(self.filters, self.by, columns=self.columns)
+        values = attrgetter(*self.compared)
+        return {values(row) for row in found if row.products}
 
-        def gaps() -> Rows:
-            wanted = {"tile_id", "product_type", "products", "looks", "longest_gap_days"}
-            rows = catalogue.coverage(YEAR, ("tile", "product-type"), columns=wanted)
-            return {
-                (r.tile_id, r.product_type, r.looks, r.longest_gap_days) for r in rows if r.products
-            }
 
-        month, year = (
-            _TOTALS.format(first="06", end="2023-07"),
-            _TOTALS.format(first="01", end="2024-01"),
-        )
-        for what, ours, text, goal in (
-            (
-                "counts by tile and type of a month, from the summaries",
-                partial(totals, MONTH),
-                month,
-                1.0,
-            ),
-            (
-                "counts by tile and type of a year, from the summaries",
-                partial(totals, YEAR),
-                year,
-                1.0,
-            ),
-            ("counts by tile, type and month of a year, from the summaries", counts, _COUNTS, 1.0),
-            ("looks and longest gaps by tile and type of a year", gaps, _GAPS, 0.1),
-        ):
-            theirs = (
-                None
-                if duck is None
-                else lambda text=text: set(duck.connection.execute(text).fetchall())
+_COUNTED = ("tile_id", "product_type", "products", "clear_products")
+QUESTIONS = (
+    Question("counts of all tiles and types, one month", MONTH, _TYPED, COUNTS, _COUNTED,
+             _TOTALS.format(first="06", end="2023-07"), 1),
+    Question("counts of all tiles and types, one year", YEAR, _TYPED, COUNTS, _COUNTED,
+             _TOTALS.format(first="01", end="2024-01"), 1),
+    Question("counts of all tiles, types and months, one year", YEAR, (*_TYPED, "month"), COUNTS,
+             ("tile_id", "product_type", "period", "products", "clear_products"), _COUNTS, 1),
+    Question("looks and longest gap of all tiles and types, one year", YEAR, _TYPED, _GAP_COLUMNS,
+             ("tile_id", "product_type", "looks", "longest_gap_days"), _GAPS, 0.1),
+)  # fmt: skip
+
+
+def figures(path: Path, count: int, rounds: int, postgis: str | None = None) -> Figures:
+    """What is told of the catalogue at `path`, of so many products; DuckDB's files are kept beside it.
+
+    Args:
+        postgis: the URL of a catalogue with the same products.
+    """
+    duck = query.ducks(path, path.parent).get("DuckDB")
+    lines, points, told = [], {}, []
+    with Catalogue.open(path, create=False) as catalogue, ExitStack() as stack:
+        server = postgis and stack.enter_context(Catalogue.open(postgis, create=False))
+        for question in QUESTIONS:
+            answer = question.rows(catalogue)
+            arms = _arms(question, catalogue, "satcat's SQL", "to objects")
+            if duck is not None:
+                arms["DuckDB"] = partial(_duck, question, duck)
+                _compare(question, answer, set(arms["DuckDB"]()))
+            if server:
+                arms |= _arms(question, server, "SQL in PostGIS", "PostGIS, to objects")
+                _compare(question, answer, question.rows(server))
+            took = _timed(arms, rounds)
+            lines.append(_line(question, count, len(answer), took))
+            told.append(
+                f"| {question.what} | {len(answer):,} | {' | '.join(f'{ms:.1f}' for ms in took.values())} |"
             )
-            found.append(_result(f"coverage: {what}", ours, theirs, goal, rounds))
-    return found
+            points[f"coverage: {question.what}"] = {str(count): took["satcat's SQL"]}
+    head = f"| question | rows | {' | '.join(f'{name}, ms' for name in took)} |"
+    return Figures(lines, "\n".join([head, f"|---|--:|{'--:|' * len(took)}", *told]), points)
 
 
-def _result(
-    what: str, ours: Callable[[], Rows], theirs: Callable[[], Rows] | None, goal: float, rounds: int
-) -> Result:
-    asked = "ahead of DuckDB" if goal == 1 else f"within {1 / goal:.0f} ×"
-    answer = ours()
-    if theirs is None:
-        return Result(
-            what,
-            f"{_ms(ours, rounds):.0f} ms, {len(answer):,} rows",
-            "DuckDB is not installed",
-            asked,
-        )
-    other = theirs()
-    assert answer == other, (what, len(answer), len(other), sorted(answer ^ other)[:4])
-    spent = [(_ms(ours, 1), _ms(theirs, 1)) for _ in range(rounds)]
-    mine, its = (statistics.median(side) for side in zip(*spent, strict=True))
-    return Result(what, f"{mine:.0f} ms, {len(answer):,} rows", f"DuckDB {its:.0f} ms: {its / mine:.2f} × its speed",
-                  asked, met=its / mine >= goal)  # fmt: skip
+def _compare(question: Question, ours: Rows, theirs: Rows) -> None:
+    assert ours == theirs, (question.what, len(ours), len(theirs), sorted(ours ^ theirs)[:4])
 
 
-def _ms(run: Callable[[], Rows], rounds: int) -> float:
-    spent = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - began)
-    return 1000 * statistics.median(spent)
+def _duck(question: Question, duck: query.Duck) -> Any:
+    return duck.connection.execute(question.duck).fetchall()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=float, default=1e6)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="20,000 rows, one round")
-    options = parser.parse_args()
-    count, rounds = (20_000, 1) if options.tiny else (int(options.rows), options.rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "satcat.db"
-        made_up.fill(path, count, tile_count=1000 if options.tiny else made_up.TILES)
-        print(table(results(path, path.parent, rounds)))
+def _arms(
+    question: Question, catalogue: Catalogue, sql: str, objects: str
+) -> dict[str, Callable[[], Any]]:
+    """The report whole, and its statements alone."""
+    engine = catalogue.database.engine
+    said: list[tuple[str, Any]] = []
+
+    def hear(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.lstrip().startswith(("SELECT", "WITH")):
+            said.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", hear)
+    question.rows(catalogue)
+    sa.event.remove(engine, "before_cursor_execute", hear)
+
+    def alone() -> None:
+        pooled = engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        for one in said:
+            driver.execute(*one).fetchall()
+        pooled.close()
+
+    return {sql: alone, objects: lambda: question.rows(catalogue)}
 
 
-if __name__ == "__main__":
-    main()
+def _timed(arms: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Milliseconds of each, medians, in turns."""
+    spent: dict[str, list[float]] = {name: [] for name in arms}
+    for number in range(rounds + 1):  # the first warms
+        for name, run in arms.items():
+            began = time.perf_counter()
+            run()
+            spent[name] += [1000 * (time.perf_counter() - began)] if number else []
+    return {name: statistics.median(times) for name, times in spent.items()}
+
+
+def _line(question: Question, count: int, rows: int, took: dict[str, float]) -> Result:
+    asked = (
+        "ahead of DuckDB" if question.least == 1 else f"within {1 / question.least:.0f} × of DuckDB"
+    )
+    what, mine = f"{count:,} products: {question.what}", took["satcat's SQL"]
+    value = f"{mine:.0f} ms of SQL ({took['to objects']:.0f} ms to {rows:,} objects)"
+    beside = [
+        f"{name} {took[name]:.0f} ms ({took[name] / mine:.1f} ×)"
+        for name in ("DuckDB", "SQL in PostGIS")
+        if name in took
+    ]
+    met = "DuckDB" in took and took["DuckDB"] >= question.least * mine
+    return Result(
+        what, value, ", ".join(beside), asked, met=met if count >= query.WITH_GOALS else None
+    )

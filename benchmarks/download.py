@@ -1,8 +1,6 @@
-"""How fast files arrive verified, beside curl, which checks nothing, and this machine's own hashing speed.
+"""How fast files arrive verified, beside curl and others, which check nothing, and this machine's own hashing speed.
 
-    python -m benchmarks.download --size 1GiB --runs 5
-
-The source is a process of its own on loopback that sends with sendfile; everything lies in --folder, best a RAM disk.
+The source is a process of its own on loopback that sends with sendfile; everything lies on a RAM disk.
 satcat is measured as people run it, from the marked row to the row that is `done`: claim, token, transfer, check, fsync,
 rename. Each run takes all arms in turn, in another order each time; ratios are medians of the ratios within a run, so
 that a load from elsewhere strikes both sides.
@@ -10,13 +8,10 @@ that a load from elsewhere strikes both sides.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
-import platform
 import random
-import re
 import shutil
 import statistics
 import subprocess
@@ -33,19 +28,25 @@ from typing import Any
 
 from blake3 import blake3
 
+from benchmarks.environment import LISTERS, Run
 from benchmarks.loopback import MIB, product_id
+from benchmarks.report import Figures, Result, peak_memory, ram_disk
 from satcat.api.odata import ODataAPI
 from satcat.catalogue import Catalogue
 from satcat.products import SatelliteImage
 from satcat.sync.store import store
 
 FILES = 4
-_UNITS = {"MiB": MIB, "GiB": 1 << 30}
 #: What is asked for: arm, the arm it is compared with, the ratio of speeds to be reached.
 GOALS = (
     ("satcat, 1 file, BLAKE3", "curl, 1 file", 0.75),
     ("satcat, 1 file, MD5", "MD5 of memory alone", 0.65),
     (f"satcat, {FILES} files, BLAKE3", f"curl --parallel, {FILES} files", 1.1),
+    *(
+        (f"satcat, {n} file{'s' * (n > 1)}, BLAKE3", f"{peer}, {n} file{'s' * (n > 1)}", 1.0)
+        for peer in LISTERS
+        for n in (1, FILES)
+    ),
 )
 _MOST_MEMORY = 100e6  # bytes
 
@@ -80,7 +81,7 @@ def satcat(bench: Bench, files: int, algorithm: str) -> dict[str, float]:
         _marked(Path(home) / "satcat.db", bench, files, algorithm)
         asked = json.dumps([home, bench.download_url, files])
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.download", "--child", asked],
+            [sys.executable, "-m", "benchmarks.download", asked],
             check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         arrived = [file.stat().st_size for file in (Path(home) / "products").iterdir()]
@@ -117,14 +118,7 @@ def _child(home: str, url: str, files: int) -> None:
         report = catalogue.download(api, out=f"{home}/products", workers=files)
         seconds, busy = time.perf_counter() - began, time.process_time() - busy
     assert report.done == files, report
-    print(json.dumps({"seconds": seconds, "cpu": busy, "memory": _peak_memory()}))
-
-
-def _peak_memory() -> float:
-    """The most bytes of memory that this process ever held."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024.0
+    print(json.dumps({"seconds": seconds, "cpu": busy, "memory": peak_memory()}))
 
 
 def outside(bench: Bench, files: int, *command: str) -> dict[str, float]:
@@ -148,6 +142,16 @@ def _arguments(program: str, bench: Bench, files: int) -> list[str]:
     return ["-o", "0", *bench.urls(files)]
 
 
+def foreign(run: Run, peer: str, bench: Bench, files: int) -> dict[str, float]:
+    """Fetch by eodag or CDSETool, without the start of Python; it looks whether all of it came."""
+    ids = [product_id(*part) for part in bench.parts(files)]
+    with tempfile.TemporaryDirectory(dir=bench.folder) as home:
+        taken = run.foreign("fetch", peer, bench.download_url, home, str(files), *ids)
+        arrived = [f.stat().st_size for f in Path(home).rglob("*") if f.is_file()]
+        assert sum(size for size in arrived if size >= MIB) == bench.size, arrived
+    return taken
+
+
 def hashing(bench: Bench, new: Callable[[], Any]) -> dict[str, float]:
     """Hash as many bytes of memory."""
     digest, piece = new(), os.urandom(MIB)
@@ -158,7 +162,7 @@ def hashing(bench: Bench, new: Callable[[], Any]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began}
 
 
-def arms(bench: Bench) -> dict[str, Callable[[], dict[str, float]]]:
+def arms(run: Run, bench: Bench) -> dict[str, Callable[[], dict[str, float]]]:
     """Everything that is measured, by its name in the table."""
     curl = ("curl", "-sS", "-f", "--no-progress-meter")
     found: dict[str, Callable[[], dict[str, float]]] = {
@@ -177,6 +181,11 @@ def arms(bench: Bench) -> dict[str, Callable[[], dict[str, float]]]:
         for n in ("1", "4"):
             how = ("aria2c", "-q", "-x", n, "-s", n, "--file-allocation=none")
             found[f"aria2c -x {n}, 1 file"] = partial(outside, bench, 1, *how)
+    for peer in LISTERS if run.peers else ():
+        for files in (1, FILES):
+            found[f"{peer}, {files} file{'s' * (files > 1)}"] = partial(
+                foreign, run, peer, bench, files
+            )
     return found
 
 
@@ -212,9 +221,9 @@ def served(folder: Path, size: int) -> Iterator[Bench]:
         server.wait()
 
 
-def measure(bench: Bench, runs: int) -> dict[str, list[dict[str, float]]]:
+def measure(run: Run, bench: Bench, runs: int) -> dict[str, list[dict[str, float]]]:
     """Run every arm so many times, in turns."""
-    todo = arms(bench)
+    todo = arms(run, bench)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in todo}
     chance = random.Random(1)
     for _ in range(runs):
@@ -225,10 +234,46 @@ def measure(bench: Bench, runs: int) -> dict[str, list[dict[str, float]]]:
     return found
 
 
-def table(size: int, found: dict[str, list[dict[str, float]]]) -> str:
-    """The figures as Markdown: the machine, speeds, and the ratios that are asked for."""
+def figures(run: Run) -> Figures:
+    """What is told of downloads."""
+    size, runs = (8 * MIB, 1) if run.tiny else (1 << 30, 5)
+    with (
+        tempfile.TemporaryDirectory(dir=ram_disk()) as folder,
+        served(Path(folder), size) as bench,
+    ):
+        found = measure(run, bench, runs)
+    return Figures(_lines(found, size), _detail(found, size, runs))
+
+
+def _lines(found: dict[str, list[dict[str, float]]], size: int) -> list[Result]:
+    """The ratios that are asked for, of the seconds within each run."""
+    lines = []
+    for name, peer, goal in GOALS:
+        value = f"{_speed(found[name], size):.0f} MB/s"
+        asked = f"≥ {goal} ×" if goal != 1 else "ahead"
+        if peer not in found:
+            lines.append(Result(f"download: {name}", value, f"{peer}: not installed", asked))
+            continue
+        pairs = zip(found[name], found[peer], strict=True)
+        ratios = sorted(theirs["seconds"] / ours["seconds"] for ours, theirs in pairs)
+        ratio = statistics.median(ratios)
+        lines.append(Result(
+            f"download: {name}", value,
+            f"{peer} {_speed(found[peer], size):.0f} MB/s: {ratio:.2f} × its speed ({ratios[0]:.2f}–{ratios[-1]:.2f})",
+            asked, met=ratio >= goal,
+        ))  # fmt: skip
+    most = max(r["memory"] for results in found.values() for r in results if "memory" in r)
+    return [*lines, Result("memory of a download", f"{most / 1e6:.0f} MB", "", f"< {_MOST_MEMORY / 1e6:.0f} MB",
+                           met=most < _MOST_MEMORY)]  # fmt: skip
+
+
+def _speed(results: list[dict[str, float]], size: int) -> float:
+    return statistics.median(size / 1e6 / result["seconds"] for result in results)
+
+
+def _detail(found: dict[str, list[dict[str, float]]], size: int, runs: int) -> str:
     lines = [
-        f"{_machine()}; {size // MIB} MiB in all, {len(next(iter(found.values())))} runs, medians",
+        f"{size // MIB} MiB in all, {runs} runs, medians",
         "",
         "| | MB/s | range | CPU s | peak MB |",
         "|---|--:|--:|--:|--:|",
@@ -241,57 +286,8 @@ def table(size: int, found: dict[str, list[dict[str, float]]]) -> str:
             f"| {name} | {statistics.median(speeds):.0f} | {speeds[0]:.0f}–{speeds[-1]:.0f} "
             f"| {f'{statistics.median(cpu):.2f}' if cpu else ''} | {f'{max(memory) / 1e6:.0f}' if memory else ''} |"
         )
-    lines += ["", "| goal | ratio | range | asked |", "|---|--:|--:|--:|"]
-    for name, peer, goal in GOALS:
-        if peer not in found:
-            lines.append(f"| {name} ÷ {peer} | not measured: it is not installed | | ≥ {goal} |")
-            continue
-        pairs = zip(found[name], found[peer], strict=True)
-        ratios = sorted(theirs["seconds"] / ours["seconds"] for ours, theirs in pairs)
-        lines.append(
-            f"| {name} ÷ {peer} | {statistics.median(ratios):.2f} | {ratios[0]:.2f}–{ratios[-1]:.2f} | ≥ {goal} |"
-        )
-    most = max(r["memory"] for results in found.values() for r in results if "memory" in r)
-    lines.append(f"| peak memory, MB | {most / 1e6:.0f} | | < {_MOST_MEMORY / 1e6:.0f} |")
     return "\n".join(lines)
 
 
-def _machine() -> str:
-    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {loads}"
-
-
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d+)(MiB|GiB)", text)
-    if found is None or int(found[1]) * _UNITS[found[2]] % (FILES * MIB):
-        raise argparse.ArgumentTypeError(f"{text} is not like 1GiB or a multiple of {FILES}MiB")
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def _ram_disk() -> Path:
-    return next(filter(Path.is_dir, [Path("/dev/shm")]), Path(tempfile.gettempdir()))
-
-
-def main() -> None:
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--size", type=_bytes, default=_bytes("1GiB"))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--folder", type=Path, default=_ram_disk(), help="needs 3 × SIZE")
-    parser.add_argument("--tiny", action="store_true", help="only show that all of it works")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        _child(*json.loads(options.child))
-        return
-    if options.tiny:
-        options.size, options.runs = _bytes("8MiB"), 1
-    with (
-        tempfile.TemporaryDirectory(dir=options.folder) as folder,
-        served(Path(folder), options.size) as bench,
-    ):
-        print(table(options.size, measure(bench, options.runs)))
-
-
 if __name__ == "__main__":
-    main()
+    _child(*json.loads(sys.argv[1]))

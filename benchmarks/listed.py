@@ -1,11 +1,12 @@
 """Made-up Sentinel-2 records as CDSE lists them, with 30 attributes and 4.8 kB each, and a loopback server that lists them.
 
-    python -m benchmarks.listed 1e6
+    python -m benchmarks.listed 1e6 0.5        each page after half a second
 
 The n-th record is the same in every run and costs its maker next to nothing, so that ten million take no memory and the
 server is no bottleneck: it is a process of its own, which fills the gaps of prepared JSON. Forty products share a sensing
 start, as the tiles of a datatake do; no two footprints are alike. Speaks as much OData as a sync asks for: walks, counts
-and ends of intervals of sensing starts; feeds of changes and of deletions are empty, for all was published long ago.
+and ends of intervals of sensing starts; feeds of changes and of deletions are empty, for all was published long ago. As at
+CDSE, the link to a next page vanishes where it would skip more than 10,000.
 Prints its URL and serves until its input ends.
 """
 
@@ -17,17 +18,19 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import shapely
 
 from satcat import tiles, times
+from satcat.api.listing import MAX_SKIP
 
 TIED = 40  # products that share a sensing start
 _FIRST = datetime(2021, 1, 1, 10, 56, 19, 24000, tzinfo=UTC)
@@ -56,7 +59,7 @@ def _template(tile: str, wkb: bytes) -> bytes:
     wkt = ", ".join(" ".join(pair) for pair in ring)
     strip = "<<platform>>_OPER_MSI_<<level>>_DS_2BPS_<<made>>_S<<stamp>>_N05.10"
     granule = f"<<platform>>_OPER_MSI_<<level>>_TL_2BPS_<<made>>_A0<<orbit>>_T{tile}_N05.10"
-    attributes = {
+    attributes: dict[str, dict[str, Any]] = {
         "String": {
             "origin": "ESA", "tileId": tile, "datastripId": strip, "granuleIdentifier": granule,
             "sourceProduct": f"{granule},{strip}", "productGroupId": "G<<platform>>_<<stamp>>_0<<orbit>>_N05.10",
@@ -128,8 +131,8 @@ def _uuid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
 
 
-def page(count: int, query: dict[str, list[str]]) -> bytes:
-    """The answer to a listing of so many products."""
+def page(count: int, query: dict[str, list[str]], url: str) -> bytes:
+    """The answer to a listing of so many products at `url`."""
     clauses, order = query["$filter"][0], query.get("$orderby", [""])[0]
     if not order.startswith("ContentDate/Start"):
         return _EMPTY + b',"@odata.count":0}'
@@ -139,14 +142,18 @@ def page(count: int, query: dict[str, list[str]]) -> bytes:
         first = max(first, at) if sign != "lt" else first
         end = min(end, at) if sign == "lt" else end
     held = max(0, end - first)
-    first += int(query.get("$skip", ["0"])[0])
+    skipped = int(query.get("$skip", ["0"])[0])
+    first += skipped
     last = min(end, first + int(query["$top"][0]))
     numbers = (
         range(first, last) if order.endswith("asc") else range(end - 1, end - 1 - last + first, -1)
     )
     make = short if "$select" in query else record
     extra = b',"@odata.count":%d' % held if "$count" in query else b""
-    extra += b',"@odata.nextLink":"there"' if last < end else b""
+    skipped += last - first
+    if last < end and skipped <= MAX_SKIP:
+        following = urlencode({**query, "$skip": [str(skipped)]}, doseq=True)
+        extra += b',"@odata.nextLink":"%s?%s"' % (url.encode(), following.encode())
     return b"%s%s}" % (_EMPTY[:-1] + b",".join(map(make, numbers)) + b"]", extra)
 
 
@@ -155,6 +162,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     count = 0
+    delay = 0.0
 
     def do_GET(self) -> None:
         """Answer a listing."""
@@ -162,7 +170,9 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path.endswith("DeletedProducts"):
             body = _EMPTY + b"}"
         else:
-            body = page(self.count, parse_qs(parts.query))
+            host = self.headers["Host"]
+            time.sleep(self.delay)
+            body = page(self.count, parse_qs(parts.query), f"http://{host}{parts.path}")
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -174,10 +184,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(count: int) -> Iterator[str]:
-    """Serve so many products from a process of its own; gives the URL."""
+def served(count: int, delay: float = 0) -> Iterator[str]:
+    """Serve so many products from a process of its own, each page after some seconds; gives the URL."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.listed", str(count)],
+        [sys.executable, "-m", "benchmarks.listed", str(count), str(delay)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert server.stdin is not None and server.stdout is not None
@@ -190,7 +200,9 @@ def served(count: int) -> Iterator[str]:
 
 def main() -> None:
     """Serve until standard input ends."""
-    handler: Any = type("Counted", (Handler,), {"count": int(float(sys.argv[1]))})
+    handler: Any = type(
+        "Counted", (Handler,), {"count": int(float(sys.argv[1])), "delay": float(sys.argv[2])}
+    )
     _templates()
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

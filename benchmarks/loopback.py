@@ -50,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
         self._head(200, len(_TOKEN))
         self.wfile.write(_TOKEN)
 
+    def do_HEAD(self) -> None:
+        """Say that it is here, and not elsewhere."""
+        self._head(200, 0)
+
     def do_GET(self) -> None:
         """Send a part of the file."""
         found = _ID.search(self.path)

@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ class World(NamedTuple):
     ocean: list[Outline]
 
 
+@cache
 def world(tile_count: int = TILES) -> World:
     land = [row for row in tiles.rows() if row.grid == "mgrs" and row.land]
     chosen = land[:: max(1, len(land) // tile_count)][:tile_count]

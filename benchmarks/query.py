@@ -1,31 +1,26 @@
 """Picking products, beside DuckDB: on a native table and on Parquet, both sorted by tile and time.
 
-    python -m benchmarks.query --rows 1e6
-    python -m benchmarks.query --catalogue big.db        one that is there already
-    python -m benchmarks.query --tiny                    seconds, for continuous integration
-
 Every engine starts from the same question and ends with the ids of the same products, which is checked; areas are
 compared exactly, in DuckDB's case by the same vectorised code on what its boxes leave. The engines take turns within each
-round, each asked once before it is timed; the table gives medians over the rounds, in one process and on two threads for
+round, each asked once before it is timed; figures are medians over the rounds, in one process and on two threads for
 DuckDB. satcat is timed from SearchFilters to ids, statements made anew each time, and from SearchFilters to objects.
 """
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks import made_up
+from benchmarks.report import Figures, Result
 from satcat import Catalogue, SearchFilters, select
 from satcat.overlap import Area
 
@@ -39,18 +34,32 @@ COLUMNS = (
     "footprint"
 )
 Ask = Callable[[], list[str]]
+Taken = dict[str, tuple[float, int]]  # of each engine: milliseconds, and rows
+OURS = ("satcat", "satcat, objects")
+WITH_GOALS = 1_000_000  # products, from which on the goals count
 
 
-def questions(tile: str) -> dict[str, dict[str, Any]]:
+class Question(NamedTuple):
+    """What is asked, within how many ms, and how much faster than DuckDB; on PostGIS in how many ms."""
+
+    what: str
+    fields: dict[str, Any]
+    most: float | None = None
+    times: float | None = None
+    postgis: float | None = None
+
+
+def questions(tile: str) -> list[Question]:
     s2 = {"collection": "SENTINEL-2"}
     clear = {"processing_level": "L2A", "cloud_cover": 20, "tile_id": tile}
-    return {
-        "tile, level, month, cloud": {**s2, **clear, **MONTH},
-        "point, month": {"point": POINT, **MONTH},
-        "polygon, month": {"geometry": AREA, **MONTH},
-        "polygon, type, month": {**s2, "product_type": "S2MSI2A", "geometry": AREA, **MONTH},
-        "polygon, year": {"geometry": AREA, **YEAR},
-    }
+    typed = {**s2, "product_type": "S2MSI2A", "geometry": AREA}
+    return [
+        Question("tile, level, month, cloud", {**s2, **clear, **MONTH}, 1, 3),
+        Question("point, month", {"point": POINT, **MONTH}, 5, 3, 25),
+        Question("polygon, month", {"geometry": AREA, **MONTH}, 15, 1, 25),
+        Question("polygon, type, month", {**typed, **MONTH}),
+        Question("polygon, year", {"geometry": AREA, **YEAR}, 200),
+    ]
 
 
 class Duck:
@@ -101,9 +110,6 @@ class Duck:
 def ducks(catalogue: Path, folder: Path) -> dict[str, Duck]:
     """DuckDB on a native table and on a Parquet file, made in the folder where they are not there yet."""
     if find_spec("duckdb") is None or find_spec("pyarrow") is None:
-        print(
-            "DuckDB and pyarrow are not installed (`pip install duckdb pyarrow`): satcat alone.\n"
-        )
         return {}
     duckdb = import_module("duckdb")
     connection = duckdb.connect(str(folder / "products.duckdb"))
@@ -133,7 +139,7 @@ def load(connection: Any, catalogue: Path) -> None:
         connection.unregister("page")
 
 
-def measure(asks: dict[str, Ask], rounds: int) -> dict[str, tuple[float, int]]:
+def measure(asks: dict[str, Ask], rounds: int) -> Taken:
     """Median milliseconds and rows of each, which take turns; their answers must be equal."""
     spent: dict[str, list[float]] = {name: [] for name in asks}
     answers = {name: ask() for name, ask in asks.items()}  # warm
@@ -152,53 +158,92 @@ def measure(asks: dict[str, Ask], rounds: int) -> dict[str, tuple[float, int]]:
     return {name: (1000 * statistics.median(times), len(first)) for name, times in spent.items()}
 
 
-def run(path: Path, folder: Path, rounds: int) -> None:
-    others = ducks(path, folder)
-    engines = ["satcat", "satcat, objects", *others]
-    ratios = "".join(f" {name} / satcat |" for name in others)
-    print(f"| question | rows | {' | '.join(f'{name}, ms' for name in engines)} |{ratios}")
-    print(f"|---|--:|{'--:|' * (len(engines) + len(others))}")
-    with Catalogue.open(path, create=False) as catalogue, catalogue.database.read() as connection:
-        tile = connection.exec_driver_sql(
+@contextmanager
+def engine(
+    where: str | Path, name: str
+) -> Iterator[dict[str, Callable[[SearchFilters], list[str]]]]:
+    """satcat on a catalogue: to ids, and to objects."""
+    with Catalogue.open(where, create=False) as catalogue, catalogue.database.read() as connection:
+
+        def ids(filters: SearchFilters) -> list[str]:
+            return [row.id for row in select.rows(connection, filters, ["id"])]
+
+        def objects(filters: SearchFilters) -> list[str]:
+            return [image.id for image in select.iterate(connection, filters)]
+
+        yield {name: ids, f"{name}, objects": objects}
+
+
+def clearest_tile(path: Path) -> str:
+    """The tile with most clear products in the month that is asked for."""
+    with sqlite3.connect(path) as connection:
+        (tile,) = connection.execute(
             "SELECT tile_id FROM tile_months WHERE month = '2023-06' AND product_type = 'S2MSI2A' "
             "ORDER BY clear_products DESC, tile_id LIMIT 1"
-        ).scalar_one()
-        for what, fields in questions(tile).items():
-            filters = SearchFilters(**fields)
-
-            def ids(filters: SearchFilters = filters) -> list[str]:
-                return [row.id for row in select.rows(connection, filters, ["id"])]
-
-            def objects(filters: SearchFilters = filters) -> list[str]:
-                return [image.id for image in select.iterate(connection, filters)]
-
-            asks: dict[str, Ask] = {"satcat": ids, "satcat, objects": objects}
-            for name, duck in others.items():
-                asks[name] = partial(duck.ask, filters)
-            found = measure(asks, rounds)
-            cells = [f"{found[name][0]:.2f}" for name in engines]
-            cells += [f"{found[name][0] / found['satcat'][0]:.1f}" for name in others]
-            print(f"| {what} | {found['satcat'][1]:,} | {' | '.join(cells)} |", flush=True)
+        ).fetchone()
+    return str(tile)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=float, default=1e6)
-    parser.add_argument(
-        "--catalogue", type=Path, help="one that `made_up` has made; keeps DuckDB's files beside it"
-    )
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--tiny", action="store_true", help="20,000 rows, two rounds")
-    options = parser.parse_args()
-    count, rounds = (20_000, 2) if options.tiny else (int(options.rows), options.rounds)
-    if options.catalogue:
-        run(options.catalogue, options.catalogue.parent, rounds)
+def figures(path: Path, count: int, rounds: int, postgis: str | None = None) -> Figures:
+    """What is told of the catalogue at `path`, of so many products; DuckDB's files are kept beside it.
+
+    Args:
+        postgis: the URL of a catalogue with the same products.
+    """
+    with engine(path, "satcat") as ours, _maybe(postgis) as server:
+        engines = {
+            **ours,
+            **{name: duck.ask for name, duck in ducks(path, path.parent).items()},
+            **server,
+        }
+        found: list[tuple[Question, Taken]] = []
+        for question in questions(clearest_tile(path)):
+            filters = SearchFilters(**question.fields)
+            asks: dict[str, Ask] = {name: partial(ask, filters) for name, ask in engines.items()}
+            found.append((question, measure(asks, rounds)))
+    lines = [line for question, took in found for line in _lines(question, took, count)]
+    points = {question.what: {str(count): took["satcat"][0]} for question, took in found}
+    return Figures(lines, _detail(list(engines), found), points)
+
+
+@contextmanager
+def _maybe(url: str | None) -> Iterator[dict[str, Callable[[SearchFilters], list[str]]]]:
+    if url is None:
+        yield {}
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "satcat.db"
-        made_up.fill(path, count, tile_count=1000 if options.tiny else made_up.TILES)
-        run(path, path.parent, rounds)
+    with engine(url, "PostGIS") as found:
+        yield found
 
 
-if __name__ == "__main__":
-    main()
+def _lines(question: Question, took: Taken, count: int) -> Iterator[Result]:
+    mine, rows = took["satcat"]
+    others = {
+        name: ms for name, (ms, _) in took.items() if name not in OURS and "objects" not in name
+    }
+    beside = ", ".join(f"{name} {ms:.2f} ms ({ms / mine:.1f} ×)" for name, ms in others.items())
+    asked, met = [], []
+    if question.most is not None:
+        asked.append(f"≤ {question.most:g} ms")
+        met.append(mine <= question.most)
+    if question.times is not None:
+        asked.append("not behind DuckDB" if question.times == 1 else f"{question.times:g} × DuckDB")
+        met.append("DuckDB" in others and others["DuckDB"] >= question.times * mine)
+    what = f"{count:,} products: {question.what}"
+    yield Result(what, f"{mine:.2f} ms to {rows:,} ids, {took['satcat, objects'][0]:.2f} ms to objects",
+                 beside or "DuckDB is not installed", ", ".join(asked),
+                 met=all(met) if asked and count >= WITH_GOALS else None)  # fmt: skip
+    if question.postgis is not None and "PostGIS" in others:
+        on = others["PostGIS"]
+        yield Result(f"{what}, in PostgreSQL with PostGIS", f"{on:.2f} ms", f"SQLite {mine:.2f} ms", f"≤ {question.postgis:g} ms",
+                     met=on <= question.postgis if count >= WITH_GOALS else None)  # fmt: skip
+
+
+def _detail(engines: list[str], found: list[tuple[Question, Taken]]) -> str:
+    lines = [
+        f"| question | rows | {' | '.join(f'{name}, ms' for name in engines)} |",
+        f"|---|--:|{'--:|' * len(engines)}",
+    ]
+    for question, took in found:
+        cells = " | ".join(f"{took[name][0]:.2f}" for name in engines)
+        lines.append(f"| {question.what} | {took['satcat'][1]:,} | {cells} |")
+    return "\n".join(lines)

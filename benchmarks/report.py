@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,6 @@ class Result:
     @property
     def verdict(self) -> str:
         return {True: "yes", False: "**no**", None: ""}[self.met]
-
-
-def table(results: Iterable[Result]) -> str:
-    """The results in Markdown."""
-    lines = ["| what | satcat | beside | goal | met |", "|---|---|---|---|---|"]
-    lines += [f"| {r.what} | {r.value} | {r.beside} | {r.goal} | {r.verdict} |" for r in results]
-    return "\n".join(lines)
 
 
 def machine() -> str:
@@ -52,6 +47,37 @@ def _system() -> str:
     return f"{said.get('NAME', '').partition(' ')[0]} {said.get('VERSION_ID', '')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a part gives: lines of the table, more of it in Markdown, and points of curves (number of products: value)."""
+
+    results: list[Result]
+    detail: str = ""
+    points: dict[str, dict[str, float]] = field(default_factory=dict)
+    when: str = field(default_factory=machine)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Self:
+        return cls(**{**said, "results": [Result(**one) for one in said["results"]]})
+
+
+def table(results: Iterable[Result]) -> str:
+    """The results in Markdown."""
+    lines = ["| what | satcat | beside | goal | met |", "|---|---|---|---|---|"]
+    lines += [f"| {r.what} | {r.value} | {r.beside} | {r.goal} | {r.verdict} |" for r in results]
+    return "\n".join(lines)
+
+
 def ram_disk() -> Path:
     """A folder in memory, where there is one."""
     return next(filter(Path.is_dir, [Path("/dev/shm")]), Path(tempfile.gettempdir()))
+
+
+def peak_memory() -> float:
+    """The most bytes of memory that this process ever held."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024.0

@@ -1,11 +1,7 @@
-"""How long commands take to start, beside bare Python: seconds of CPU of a process, medians, in turns.
-
-python -m benchmarks.startup --runs 15
-"""
+"""How long commands take to start, beside bare Python: seconds of CPU of a process, medians, in turns."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -13,8 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import sync
-from benchmarks.report import Result, table
+from benchmarks import upsert
+from benchmarks.environment import Run
+from benchmarks.report import Figures, Result
 from satcat.sync import store
 
 
@@ -26,11 +23,11 @@ def cpu(*command: str) -> float:
     return (after.children_user - before.children_user) + (after.children_system - before.children_system)  # fmt: skip
 
 
-def results(runs: int) -> list[Result]:
+def figures(run: Run) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "satcat.db"
-        with sync.catalogue(path) as database, database.write() as connection:
-            for page in sync.pages(2000):
+        with upsert.catalogue(path) as database, database.write() as connection:
+            for page in upsert.pages(2000):
                 store.store(connection, page, scope_id=1, at=page[0].sensing_start)
         satcat = (sys.executable, "-m", "satcat")
         commands = {
@@ -40,25 +37,16 @@ def results(runs: int) -> list[Result]:
             "satcat query, two rows": (*satcat, "--db", str(path), "query", "--collection", "SENTINEL-2", "--limit", "2"),
         }  # fmt: skip
         spent: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(runs):
+        for _ in range(1 if run.tiny else 9):
             for name, command in commands.items():
                 spent[name].append(sum(cpu(*command) for _ in range(3)) / 3)
     took = {name: statistics.median(times) for name, times in spent.items()}
     beside = (
         f"bare Python {1000 * took['bare']:.0f} ms, with sqlite3 {1000 * took['sqlite3']:.0f} ms"
     )
-    return [
+    lines = [
         Result(f"start-up: `{name}`", f"{1000 * took[name]:.0f} ms, {took[name] / took['bare']:.1f} × bare", beside,
                f"≤ {most} ×", met=took[name] <= most * took["bare"])
         for name, most in (("satcat --help", 6), ("satcat query, two rows", 30))
     ]  # fmt: skip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=9)
-    print(table(results(parser.parse_args().runs)))
-
-
-if __name__ == "__main__":
-    main()
+    return Figures(lines)

@@ -1,54 +1,44 @@
 """Mirroring: products a second from a loopback source to committed and indexed rows, and what of it is the database.
 
-    python -m benchmarks.sync --rows 1e5
-    python -m benchmarks.sync --tiny
-
 Seconds are of CPU (user and system) of the one process that is measured, so that a load from elsewhere counts little. The
-whole path is `Catalogue.sync`, in a process of its own, with a source that sends prepared pages (`benchmarks.listed`). The
-database's part is the same store on pages that are read already, beside a plain `executemany` upsert of the same rows into
-a catalogue with the same tables, indexes and triggers, in transactions of the same size; the two take turns, page by page.
+whole path is `Catalogue.sync`, in a process of its own, with a source that sends prepared pages (`benchmarks.listed`).
 The repeat lists everything again: as ids and dates, as each sync does with the windows proven longest ago, and whole,
-after every window was declared unproven.
+after every window was declared unproven. eodag and CDSETool list the same source, into the memory of their process; a source
+that, as CDSE, skips no more than 10,000 gives them no more than 11,000 of it, where satcat lists by intervals of time.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import re
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks import listed
-from benchmarks.report import Result, ram_disk, table
-from satcat import Catalogue, ODataAPI, SearchFilters, times
-from satcat.api import odata_parse
-from satcat.database import Database
-from satcat.models import products, scopes
-from satcat.sync import rows, store
+from benchmarks import listed, server, upsert
+from benchmarks.environment import LISTERS, Run
+from benchmarks.report import Figures, Result, peak_memory, ram_disk
+from satcat import Catalogue, ODataAPI, SearchFilters
+from satcat.models import products
 from satcat.sync.report import SyncOptions
 
-PAGE = 1000
 FILTERS = SearchFilters(collection="SENTINEL-2")
+_LISTABLE = 11_000  # what CDSE gives to one who only skips
+_SOME = 100_000  # what costs much more than a sync is measured with no more
+Taken = dict[str, float]
 
 
-def child(path: str, url: str, step: str) -> None:
+def child(where: str, url: str, step: str) -> None:
     """One sync, in a process of its own; prints what it took, and the peak of memory."""
     api = ODataAPI(catalogue_url=url)
-    if step == "whole":
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE sync_windows SET status = 'pending'")
-    with Catalogue.open(path) as catalogue:
+    with Catalogue.open(where) as catalogue:
+        if step == "whole":
+            with catalogue.database.write() as connection:
+                connection.execute(sa.text("UPDATE sync_windows SET status = 'pending'"))
         options = SyncOptions(yes=True, recheck=10**9 if step == "ids" else 0)
         began, busy = time.perf_counter(), time.process_time()
         report = catalogue.sync(api, FILTERS, options=options)
@@ -60,142 +50,187 @@ def child(path: str, url: str, step: str) -> None:
                       "added": done.added, "changed": done.changed, "unchanged": done.unchanged}))  # fmt: skip
 
 
-def peak_memory() -> float:
-    """The most bytes of memory that this process ever held."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024.0
-
-
-def run(path: Path, url: str, step: str) -> dict[str, float]:
+def in_child(where: str, url: str, step: str) -> Taken:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sync", "--child", str(path), url, step],
+        [sys.executable, "-m", "benchmarks.sync", where, url, step],
         check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    result: dict[str, float] = json.loads(done.stdout)
+    result: Taken = json.loads(done.stdout)
     return result
 
 
-def whole_path(count: int, folder: Path) -> dict[str, dict[str, float]]:
+def whole_path(count: int, where: str) -> dict[str, Taken]:
     """First sync, repeat by ids, repeat in full, each with what it took."""
-    path = folder / "satcat.db"
     with listed.served(count) as url:
-        found = {step: run(path, url, step) for step in ("first", "ids", "whole")}
+        found = {step: in_child(where, url, step) for step in ("first", "ids", "whole")}
     assert found["first"]["added"] == found["first"]["held"] == count, found
     assert found["whole"]["unchanged"] >= count and not found["whole"]["added"], found
-    found["size"] = {"bytes": path.stat().st_size / count}
     return found
 
 
-def pages(count: int) -> Iterator[list[Any]]:
-    """Pages of products, read."""
-    for start in range(0, count, PAGE):
-        body = b",".join(listed.record(n) for n in range(start, min(count, start + PAGE)))
-        parsed = odata_parse.products(json.loads(b"[%s]" % body), "SENTINEL-2")
-        yield [one.row for one in parsed]
-
-
-@contextmanager
-def catalogue(path: Path) -> Iterator[Database]:
-    """A new catalogue with one scope."""
-    with Database.open(path, create=True) as database:
-        about = {"name": "all", "source": "cdse", "url": "x", "collection": "SENTINEL-2"}
-        with database.write() as connection:
-            connection.execute(sa.insert(scopes).values(**about, filters="{}", slices="[]"))
-        yield database
-
-
-_NAMES = [column.name for column in products.columns if column.name != "pk"]
-_UPSERT = (
-    f"INSERT INTO products ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))}) "
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in _NAMES if n != 'id')} "
-    "WHERE content_hash <> excluded.content_hash"
-)
-_LINK = (
-    "INSERT INTO scope_products (scope_id, slice, pk) SELECT 1, 0, pk FROM products WHERE id = ? "
-    "ON CONFLICT DO NOTHING"
-)
-
-
-def database_part(count: int, folder: Path) -> dict[str, float]:
-    """Seconds of CPU of satcat's store, of the making of rows in it, and of the raw upsert of the same rows."""
-    spent = dict.fromkeys(("rows", "store", "raw", "rows again", "store again", "raw again"), 0.0)
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    with catalogue(folder / "store.db") as ours, catalogue(folder / "raw.db") as theirs:
-        raw = theirs.engine.raw_connection().driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        for again in ("", " again"):
-            for number, page in enumerate(pages(count)):
-                with _timed(spent, "rows" + again):
-                    made = [
-                        (*rows.stored(image), times.to_text(now), times.to_text(now))
-                        for image in page
-                    ]
-
-                def mine(page: list[Any] = page, again: str = again) -> None:
-                    with _timed(spent, "store" + again), ours.write() as connection:
-                        store.store(connection, page, scope_id=1, at=now)
-
-                def plain(made: Any = made, again: str = again) -> None:
-                    with _timed(spent, "raw" + again):
-                        raw.execute("BEGIN IMMEDIATE")
-                        raw.executemany(_UPSERT, made)
-                        raw.executemany(_LINK, [(row[rows.ID],) for row in made])
-                        raw.execute("COMMIT")
-
-                for arm in (mine, plain) if number % 2 else (plain, mine):
-                    arm()
-        assert raw.execute("SELECT count(*) FROM scope_products").fetchone() == (count,)
-    return spent
-
-
-@contextmanager
-def _timed(spent: dict[str, float], what: str) -> Iterator[None]:
-    began = time.process_time()
-    yield
-    spent[what] += time.process_time() - began
-
-
-def results(count: int) -> list[Result]:
-    """What is told of mirroring so many products."""
+def mirrored(count: int) -> dict[str, Taken]:
+    """The whole path into a file in memory; and the file's size, beside that of the columns alone and of GeoParquet."""
     with tempfile.TemporaryDirectory(dir=ram_disk()) as folder:
-        whole = whole_path(count, Path(folder))
+        path = Path(folder) / "satcat.db"
+        found = whole_path(count, str(path))
+        found["size"] = {"file": path.stat().st_size / count}
+        if count <= _SOME:
+            with Catalogue.open(path) as catalogue, catalogue.database.read() as connection:
+                each = " + ".join(
+                    f"coalesce(length(CAST({column.name} AS BLOB)), 0)"
+                    for column in products.columns
+                )
+                total = connection.exec_driver_sql(f"SELECT sum({each}) FROM products").scalar_one()
+                found["size"]["columns"] = total / count
+                parquet = Path(folder) / "products.parquet"
+                catalogue.export(parquet, FILTERS)
+                found["size"]["parquet"] = parquet.stat().st_size / count
+    return found
+
+
+def slow(run: Run) -> dict[str, Taken]:
+    """What satcat and peers take to have all that a source has, which takes its time for each page, as CDSE does."""
+    count, delay = (3000, 0.05) if run.tiny else (_LISTABLE, 1.0)
+    with (
+        tempfile.TemporaryDirectory(dir=ram_disk()) as folder,
+        listed.served(count, delay) as url,
+    ):
+        ours = in_child(f"{folder}/satcat.db", url, "first")
+        found = {peer: run.foreign("list", peer, url) for peer in LISTERS if run.peers}
+    assert all(taken["products"] == count for taken in found.values()), found
+    return {"satcat": {**ours, "products": count}, **found}
+
+
+def peers(run: Run, count: int) -> dict[str, Taken]:
+    """What eodag and CDSETool take to list so many."""
+    if run.peers is None:
+        return {}
+    with listed.served(count) as url:
+        return {peer: run.foreign("list", peer, url) for peer in LISTERS}
+
+
+def figures(run: Run) -> Figures:
+    """What is told of mirroring, of the largest catalogue and of smaller ones."""
+    sizes = run.sizes(run.synced)
+    whole = {count: mirrored(count) for count in sizes}
+    least, largest = min(run.synced, _SOME), whole[sizes[-1]]
     with tempfile.TemporaryDirectory(dir=ram_disk()) as folder:
-        part = database_part(min(count, 200_000), Path(folder))
-    of = f"{count:,} products"
-    first, ids, again = whole["first"], whole["ids"], whole["whole"]
-    rate = {step: count / taken["cpu"] for step, taken in whole.items() if "cpu" in taken}
-    ratio = part["raw"] / (part["store"] - part["rows"])
+        part = upsert.database_part(least, Path(folder))
+    lines = [*_path(sizes[-1], largest), *_beside(least, whole[least]["first"], peers(run, least)), *_slow(slow(run)),
+             *_part(least, part), *_repeats(sizes[-1], largest), _memory(whole), _size(whole)]  # fmt: skip
+    with server.new(run.server) as address:
+        if address is not None:
+            lines += _served(least, whole[least], whole_path(least, address))
+    each = {n: {step: 1e6 * taken["cpu"] / n for step, taken in found.items() if "cpu" in taken}
+            for n, found in whole.items()}  # fmt: skip
+    points = {
+        "sync": {str(n): found["first"] for n, found in each.items()},
+        "memory": {str(n): found["first"]["memory"] / 1e6 for n, found in whole.items()},
+        "size": {str(n): found["size"]["file"] for n, found in whole.items()},
+    }
+    return Figures(lines, _detail(whole, each), points)
+
+
+def _path(count: int, found: dict[str, Taken]) -> Iterator[Result]:
+    first = found["first"]
+    rate, clock = count / first["cpu"], count / first["seconds"]
+    yield Result(f"sync, {count:,} products, whole path", f"{rate:,.0f} products/s of one core ({1e6 / rate:.0f} µs)",
+                 f"{clock:,.0f}/s by the clock", "≥ 6,000/s", met=rate >= 6000)  # fmt: skip
+
+
+def _beside(count: int, first: Taken, theirs: dict[str, Taken]) -> Iterator[Result]:
+    """eodag and CDSETool, which list so many into memory, beside a first sync of as many."""
+    clock, cpu = count / first["seconds"], 1e6 * first["cpu"] / count
+    for peer in LISTERS:
+        what = f"sync of {count:,} by the clock, beside {peer} merely listing them"
+        ours = f"{clock:,.0f} products/s ({cpu:,.0f} µs of CPU), all of them"
+        if peer not in theirs:
+            yield Result(what, ours, "not installed", "faster")
+            continue
+        taken, got = theirs[peer], int(theirs[peer]["products"])
+        its = got / taken["seconds"]
+        said = f"{its:,.0f} products/s ({1e6 * taken['cpu'] / got:,.0f} µs), {got:,} of them: {clock / its:.1f} × its speed"
+        yield Result(what, ours, said, "faster", met=clock > its)
+
+
+def _slow(found: dict[str, Taken]) -> Iterator[Result]:
+    """All that a slow source has: four pages at a time, and one."""
+    mine, count = found["satcat"]["seconds"], int(found["satcat"]["products"])
+    for peer in LISTERS:
+        what = f"sync of {count:,} from a source that takes a second a page, beside {peer} listing"
+        said = f"{found[peer]['seconds']:.1f} s" if peer in found else "not installed"
+        met = found[peer]["seconds"] > mine if peer in found else None
+        yield Result(what, f"{mine:.1f} s", said, "faster", met=met)
+
+
+def _served(count: int, file: dict[str, Taken], served: dict[str, Taken]) -> Iterator[Result]:
+    """The same into PostgreSQL, by the clock: the server has a process, and a core, of its own."""
+    for step, what, least in (
+        ("first", "sync", 0.5),
+        ("ids", "repeat sync, ids and dates", None),
+        ("whole", "repeat sync, whole", None),
+    ):
+        ratio = file[step]["seconds"] / served[step]["seconds"]
+        yield Result(
+            f"{what} of {count:,} into PostgreSQL, by the clock", f"{count / served[step]['seconds']:,.0f} products/s",
+            f"into SQLite {count / file[step]['seconds']:,.0f}: {ratio:.2f} × its speed", f"≥ {least} ×" if least else "",
+            met=ratio >= least if least else None,
+        )  # fmt: skip
+
+
+def _part(count: int, part: Taken) -> Iterator[Result]:
+    each, ratio = 1e6 / count, part["raw"] / (part["store"] - part["rows"])
+    yield Result(
+        "sync, the database's part", f"{each * (part['store'] - part['rows']):.0f} µs a product",
+        f"raw executemany upsert {each * part['raw']:.0f} µs: {ratio:.2f} × its speed", "≥ 0.9 ×", met=ratio >= 0.9,
+    )  # fmt: skip
+
+
+def _repeats(count: int, found: dict[str, Taken]) -> Iterator[Result]:
+    for step, what, most in (
+        ("ids", "repeat sync, all ids and dates listed again", 15_000),
+        ("whole", "every product listed again whole, nothing changed", None),
+    ):
+        rate = count / found[step]["cpu"]
+        yield Result(what, f"{rate:,.0f} products/s compared", f"{count / found[step]['seconds']:,.0f}/s by the clock",
+                     f"≥ {most:,}/s" if most else "", met=rate >= most if most else None)  # fmt: skip
+
+
+def _memory(whole: dict[int, dict[str, Taken]]) -> Result:
+    """The most of any sync, and whether it grows."""
+    peaks = {n: max(taken.get("memory", 0) for taken in found.values()) / 1e6 for n, found in whole.items()}  # fmt: skip
+    beside = ", ".join(f"{n:,}: {peak:.0f} MB" for n, peak in peaks.items())
+    return Result("memory of a sync", f"{max(peaks.values()):.0f} MB", beside, "< 200 MB, flat",
+                  met=max(peaks.values()) < 200)  # fmt: skip
+
+
+def _size(whole: dict[int, dict[str, Taken]]) -> Result:
+    largest, compared = max(whole), max(n for n in whole if "parquet" in whole[n]["size"])
+    file, other = whole[largest]["size"]["file"], whole[compared]["size"]
     json_size = sum(len(listed.record(n)) for n in range(1000)) / 1000
-    each = 1e6 / min(count, 200_000)
-    return [
-        Result(f"sync, {of}, whole path", f"{rate['first']:,.0f} products/s of one core ({1e6 / rate['first']:.0f} µs)",
-               f"{count / first['seconds']:,.0f}/s by the clock", "≥ 6,000/s", met=rate["first"] >= 6000),
-        Result("sync, the database's part", f"{each * (part['store'] - part['rows']):.0f} µs a product",
-               f"raw executemany upsert {each * part['raw']:.0f} µs: {ratio:.2f} × its speed", "≥ 0.9 ×", met=ratio >= 0.9),
-        Result("repeat sync, all ids and dates listed again", f"{rate['ids']:,.0f} products/s compared",
-               f"{count / ids['seconds']:,.0f}/s by the clock", "≥ 15,000/s", met=rate["ids"] >= 15_000),
-        Result("every product listed again whole, nothing changed", f"{rate['whole']:,.0f} products/s compared",
-               f"{count / again['seconds']:,.0f}/s by the clock"),
-        Result("memory of a sync", f"{first['memory'] / 1e6:.0f} MB", f"repeats {again['memory'] / 1e6:.0f} MB", "< 200 MB",
-               met=max(first["memory"], again["memory"]) < 200e6),
-        Result("size of a catalogue, everything in it", f"{whole['size']['bytes']:,.0f} bytes a product",
-               f"{json_size:,.0f} bytes of JSON", "≤ 2,000 bytes from 100,000 on",
-               met=whole["size"]["bytes"] <= 2000 if count >= 100_000 else None),
-    ]  # fmt: skip
+    return Result(
+        "size of a catalogue, everything in it", f"{file:,.0f} bytes a product",
+        f"columns alone {other['columns']:,.0f}, GeoParquet {other['parquet']:,.0f}, JSON {json_size:,.0f}",
+        "≤ 2,000 bytes from 100,000 on", met=file <= 2000 if largest >= 100_000 else None,
+    )  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=float, default=1e5)
-    parser.add_argument("--tiny", action="store_true", help="3,000 rows")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        child(*options.child)
-        return
-    print(table(results(3000 if options.tiny else int(options.rows))))
+def _detail(whole: dict[int, dict[str, Taken]], each: dict[int, dict[str, float]]) -> str:
+    lines = [
+        (
+            "| products | sync, µs of CPU each | by the clock, products/s | repeat by ids, µs | repeat whole, µs | "
+            "peak, MB | peak of repeats, MB | bytes each |"
+        ),
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for n, found in whole.items():
+        again = max(found[step]["memory"] for step in ("ids", "whole")) / 1e6
+        lines.append(
+            f"| {n:,} | {each[n]['first']:.0f} | {n / found['first']['seconds']:,.0f} | {each[n]['ids']:.0f} | "
+            f"{each[n]['whole']:.0f} | {found['first']['memory'] / 1e6:.0f} | {again:.0f} | {found['size']['file']:,.0f} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    child(*sys.argv[1:])

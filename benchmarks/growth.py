@@ -1,0 +1,88 @@
+"""How figures grow with the number of products: a plot and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import Result
+
+#: Of each curve: the value at so many products.
+Curves = dict[str, dict[int, float]]
+
+#: Each panel: its title, and its curves with their names there.
+_QUERIES = {
+    "tile, level, month, cloud": "a tile, a month", "point, month": "a point, a month",
+    "polygon, month": "a polygon, a month",
+    "coverage: counts of all tiles and types, one month": "counts of all tiles, a month",
+}  # fmt: skip
+_PANELS = (
+    ("Query, ms", _QUERIES),
+    ("Sync, µs of CPU a product", {"sync": "sync"}),
+    ("Peak memory of a sync, MB", {"memory": "sync"}),
+    ("Database, bytes a product", {"size": "mirrored, 30 attributes", "size made up": "made up, few attributes"}),
+)  # fmt: skip
+
+
+def draw(curves: Curves, path: Path) -> None:
+    """Draw the panels into an SVG file; leaves it as it is where matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        print(f"matplotlib is not installed: {path.name} is not drawn anew")
+        return
+    settings: Any = import_module("matplotlib")
+    settings.rcParams |= {"svg.hashsalt": "satcat", "font.size": 9}
+    figure = import_module("matplotlib.figure").Figure(figsize=(10, 6.4), layout="constrained")
+    for axes, (title, wanted) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
+        _panel(axes, title, {name: curves.get(curve, {}) for curve, name in wanted.items()})
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _panel(axes: Any, title: str, curves: Curves) -> None:
+    axes.set_title(title, loc="left")
+    axes.set_xscale("log")
+    for name, points in curves.items():
+        axes.plot(list(points), list(points.values()), marker="o", label=name)
+    if len(curves) > 2:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    if len(curves) > 1:
+        axes.legend(frameon=False)
+    axes.set_xlabel("products")
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def table(curves: Curves) -> str:
+    """The points of the plot."""
+    sizes = sorted({size for points in curves.values() for size in points})
+    lines = [f"| | {' | '.join(f'{size:,}' for size in sizes)} |", f"|---|{'--:|' * len(sizes)}"]
+    for title, wanted in _PANELS:
+        for curve, name in wanted.items():
+            points = curves.get(curve, {})
+            cells = [f"{points[size]:,.3g}" if size in points else "" for size in sizes]
+            cells = [
+                cell if "e" not in cell else f"{points[size]:,.0f}"
+                for cell, size in zip(cells, sizes, strict=True)
+            ]
+            lines.append(f"| {title}: {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def results(curves: Curves) -> Iterator[Result]:
+    """How much the time of a query grows, and whether sync is linear."""
+    for curve, name in _QUERIES.items():
+        points = curves.get(curve, {})
+        if len(points) > 1:
+            first, *_, last = points
+            yield Result(f"growth from {first:,} to {last:,} products: {name}", f"× {points[last] / points[first]:.1f}",
+                         f"products × {last // first:,}", "logarithmic")  # fmt: skip
+    sync = curves.get("sync", {})
+    if len(sync) > 1:
+        first, *_, last = sync
+        times = sync[last] / sync[first]
+        yield Result(f"growth from {first:,} to {last:,} products: CPU of a sync, each", f"× {times:.2f}", "", "linear: ≤ × 1.5",
+                     met=times <= 1.5)  # fmt: skip

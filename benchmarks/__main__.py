@@ -76,7 +76,7 @@ def main() -> None:
     python = peers(where) if where else None
     with server.started() as postgresql:
         run = Run(
-            10_000 if options.tiny else int(options.rows), 3000 if options.tiny else int(options.synced),
+            5000 if options.tiny else int(options.rows), 2000 if options.tiny else int(options.synced),
             options.tiny, python, options.folder, postgresql,
         )  # fmt: skip
         for name, figures in measured(run, options.parts or list(PARTS)):

@@ -20,7 +20,7 @@ def figures(run: Run) -> Iterator[tuple[int, Figures]]:
     for count in run.sizes(run.rows):
         with tempfile.TemporaryDirectory(prefix="satcat-", dir=run.folder) as folder:
             path = Path(folder) / "satcat.db"
-            made_up.fill(path, count, tile_count=1000 if run.tiny else made_up.TILES)
+            made_up.fill(path, count, tile_count=300 if run.tiny else made_up.TILES)
             with server.new(run.server, wanted=count <= _ON_SERVER) as address:
                 if address is not None:
                     server.fill(address, path)

@@ -90,7 +90,7 @@ def mirrored(count: int) -> dict[str, Taken]:
 
 def slow(run: Run) -> dict[str, Taken]:
     """What satcat and peers take to have all that a source has, which takes its time for each page, as CDSE does."""
-    count, delay = (3000, 0.05) if run.tiny else (_LISTABLE, 1.0)
+    count, delay = (1000, 0.05) if run.tiny else (_LISTABLE, 1.0)
     with (
         tempfile.TemporaryDirectory(dir=ram_disk()) as folder,
         listed.served(count, delay) as url,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from itertools import chain
 from typing import Any, Self
@@ -40,15 +41,21 @@ class Rows:
         text, asked = _placed(statement)
         _check(asked, params)
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with database.translated():
-            self._connection = database.engine.connect().execution_options(**options)
+        self._open = ExitStack()
         try:
-            self._connection.begin()
-            driver: Any = self._connection.connection.driver_connection
+            with database.translated():
+                connection = database.engine.connect().execution_options(**options)
+                self._open.callback(connection.close)
+                self._open.callback(connection.invalidate)  # with whatever the statement may set
+                connection.begin()
+            driver: Any = connection.connection.driver_connection
+            _set(driver, "cursor_tuple_fraction", "1")  # all rows are wanted
             if seconds is not None:
-                limit = f"{max(1, round(seconds * 1000))}ms"
-                driver.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
-            found, self.columns = _run(driver, text, {name: params[name] for name in asked})
+                _set(driver, "statement_timeout", f"{max(1, round(seconds * 1000))}ms")
+            cursor = driver.cursor("satcat_rows") if _IS_QUERY.match(text) else driver.cursor()
+            self._open.callback(_close, cursor)
+            values = {name: params[name] for name in asked}
+            found, self.columns = _run(cursor, text, values)
         except psycopg.Error as error:
             self.close()
             raise self._named(error) from None
@@ -67,10 +74,8 @@ class Rows:
         return self.rows
 
     def close(self) -> None:
-        """Read no further. The connection goes too, with whatever the statement may have set."""
-        if not self._connection.closed:
-            self._connection.invalidate()
-            self._connection.close()
+        """Read no further. The connection goes too."""
+        self._open.close()
 
     def _read(self, found: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
         try:
@@ -95,17 +100,23 @@ class Rows:
         return FilterError(f"the SQL cannot be run: {said}")
 
 
+def _set(driver: Any, name: str, value: str) -> None:
+    driver.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
+def _close(cursor: Any) -> None:
+    with suppress(psycopg.Error):  # of a transaction that failed
+        cursor.close()
+
+
 def _run(
-    driver: Any, text: str, values: dict[str, Any]
+    cursor: Any, text: str, values: dict[str, Any]
 ) -> tuple[Iterator[tuple[Any, ...]], list[str]]:
     """The rows, a few at a time, and the columns' names."""
-    if _IS_QUERY.match(text):
-        driver.execute("SELECT set_config('cursor_tuple_fraction', '1', true)")  # all are wanted
-        cursor = driver.cursor("satcat_rows")
+    if isinstance(cursor, psycopg.ServerCursor):
         cursor.itersize = _BATCH
         found = iter(cursor.execute(text, values))
     else:  # EXPLAIN, SHOW: what no cursor is declared for, and always has rows
-        cursor = driver.cursor()
         stream = cursor.stream(text, values)
         first = next(stream, None)
         found = chain([] if first is None else [first], stream)

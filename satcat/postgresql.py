@@ -54,6 +54,7 @@ _CONNECTING: dict[str, Any] = {
     "keepalives_count": 3,
 }  # seconds, and how often
 _LOOK = 1.0  # seconds between two looks at whether the server is back
+_LINGERS = 1.0  # seconds for which the server may not have noticed yet that a session is over
 _EXTENSIONS = ("postgis", "btree_gist")
 _HELD = """
     SELECT a.pid, a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -116,7 +117,11 @@ class PostgresDatabase(Database):
             {"name": _application(purpose)},
         )
         leader, writer = _keys(connection)
-        if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_OURS, leader))):
+        patience = time.monotonic() + _LINGERS
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_OURS, leader))):
+            if time.monotonic() < patience:
+                time.sleep(0.02)
+                continue
             holder = connection.execute(sa.text(_HELD), {"ours": _OURS, "key": leader}).first()
             said = holder.application_name.removeprefix("satcat: ") if holder else ""
             raise CatalogueLockedError(self.name, said or "another process")

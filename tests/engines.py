@@ -16,6 +16,7 @@ from satcat.database import Database
 ANY_VALUE = pytest.mark.sqlite_only("PostgreSQL takes no value that is not of the column's type")
 CATALOGUE_FILE = pytest.mark.sqlite_only("is about the catalogue's file")
 PLAN = pytest.mark.sqlite_only("looks at SQLite's plan of a query")
+RTREE = pytest.mark.sqlite_only("PostgreSQL keeps its index of places itself")
 SYNCHRONOUS = pytest.mark.sqlite_only("every transaction of PostgreSQL survives a power cut")
 WRITE_LOCK = pytest.mark.sqlite_only("one writer at a time: PostgreSQL locks rows")
 

@@ -14,6 +14,11 @@ Times are UTC text, 2024-06-01T10:56:21.024000Z: they sort as time and SQLite's 
 with '2024-06-01' or with the full stored form, never with datetime('now'). NULL means unknown. Degrees are lon/lat,
 WGS 84. The public tables keep their names and columns: your SQL keeps working. You may add tables, views and indexes of
 your own. Write only to downloads: insert and delete rows, set priority, set status to queued or cancelled."""
+CONVENTIONS_ON_SERVER = """\
+Times are timestamptz, shown in UTC as 2024-06-01T10:56:21.024000Z; in psql, SET timezone = 'UTC' first. Compare them with
+'2024-06-01' or with the full form. Footprints are PostGIS geometries, attributes jsonb. NULL means unknown. Degrees are
+lon/lat, WGS 84. The public tables keep their names and columns: your SQL keeps working. You may add tables, views and
+indexes of your own. Write only to downloads: insert and delete rows, set priority, set status to queued or cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,11 @@ class Example:
 
     question: str
     sql: str
+    on_server: str = ""
+
+    def spelt(self, *, on_server: bool) -> str:
+        """The SQL as SQLite has it, or PostgreSQL."""
+        return (on_server and self.on_server) or self.sql
 
 
 def _page(what: str, *, public: bool = True, **columns: str) -> Page:
@@ -236,6 +246,11 @@ SELECT substr(sensing_start, 1, 7) AS month, count(DISTINCT substr(sensing_start
 FROM products
 WHERE tile_id = '30TWM' AND product_type = 'S2MSI2A' AND cloud_cover <= 20 AND sensing_start >= '2024-01-01'
 GROUP BY month ORDER BY month""",
+        """\
+SELECT to_char(sensing_start, 'YYYY-MM') AS month, count(DISTINCT CAST(sensing_start AS date)) AS clear_days
+FROM products
+WHERE tile_id = '30TWM' AND product_type = 'S2MSI2A' AND cloud_cover <= 20 AND sensing_start >= '2024-01-01'
+GROUP BY month ORDER BY month""",
     ),
     Example(
         "What was the longest wait for a clear day, tile by tile?",
@@ -250,6 +265,18 @@ WITH days AS (
 SELECT tile_id, since, until, max(CAST(julianday(until) - julianday(since) AS INTEGER)) AS days
 FROM waits WHERE since IS NOT NULL
 GROUP BY tile_id ORDER BY days DESC, tile_id""",
+        """\
+WITH days AS (
+  SELECT DISTINCT tile_id, CAST(sensing_start AS date) AS day
+  FROM products
+  WHERE product_type = 'S2MSI2A' AND cloud_cover <= 20 AND sensing_start >= '2024-01-01' AND tile_id IS NOT NULL
+), waits AS (
+  SELECT tile_id, lag(day) OVER (PARTITION BY tile_id ORDER BY day) AS since, day AS until FROM days
+), longest AS (
+  SELECT DISTINCT ON (tile_id) tile_id, since, until, until - since AS days
+  FROM waits WHERE since IS NOT NULL ORDER BY tile_id, days DESC
+)
+SELECT * FROM longest ORDER BY days DESC, tile_id""",
     ),
     Example(
         "Which clear products have I not downloaded yet?",
@@ -265,6 +292,13 @@ ORDER BY p.sensing_start""",
         """\
 SELECT tile_id, product_type, substr(sensing_start, 1, 19) AS sensed, count(*) AS versions,
   group_concat(processing_baseline, ' ') AS baselines
+FROM products
+WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL
+GROUP BY tile_id, product_type, platform, sensed HAVING count(*) > 1
+ORDER BY versions DESC, sensed DESC""",
+        """\
+SELECT tile_id, product_type, to_char(sensing_start, 'YYYY-MM-DD"T"HH24:MI:SS') AS sensed, count(*) AS versions,
+  string_agg(processing_baseline, ' ' ORDER BY processing_baseline) AS baselines
 FROM products
 WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL
 GROUP BY tile_id, product_type, platform, sensed HAVING count(*) > 1

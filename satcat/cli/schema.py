@@ -7,6 +7,7 @@ import difflib
 import click
 
 from satcat import schema
+from satcat.cli.frame import Settings
 from satcat.cli.frame import command as satcat_command
 from satcat.errors import FilterError
 
@@ -18,21 +19,23 @@ from satcat.errors import FilterError
     """,
 )
 @click.argument("table", required=False)
-def command(table: str | None) -> None:
+@click.pass_obj
+def command(settings: Settings, table: str | None) -> None:
     """Explain the catalogue's tables and columns.
 
     Without TABLE: all public tables, the names of the bookkeeping ones, and reports in SQL to copy and change. Needs no
-    catalogue.
+    catalogue; if --db is a URL of PostgreSQL, the reports are in its SQL.
     """
     if table is None:
-        click.echo(schema.CONVENTIONS)
+        on_server = settings.db.startswith("postgres")
+        click.echo(schema.CONVENTIONS_ON_SERVER if on_server else schema.CONVENTIONS)
         for name, page in schema.PAGES.items():
             if page.public:
                 _print(name, page)
         inner = ", ".join(name for name, page in schema.PAGES.items() if not page.public)
         click.echo(f"\nBookkeeping, not for writing (`satcat schema NAME` explains): {inner}")
         for example in schema.EXAMPLES:
-            click.echo(f"\n-- {example.question}\n{example.sql};")
+            click.echo(f"\n-- {example.question}\n{example.spelt(on_server=on_server)};")
         return
     table = table.lower()  # SQL does not mind capitals either
     if table not in schema.PAGES:

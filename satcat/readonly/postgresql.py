@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from datetime import datetime
+from datetime import date, datetime
 from itertools import chain
 from typing import Any, Self
 
@@ -153,7 +153,9 @@ def _check(asked: list[str], params: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as SQLite would have it: instants in the stored form, JSON as text."""
+    """A value as SQLite would have it: instants in the stored form, days and JSON as text."""
     if isinstance(value, datetime):
         return times.to_text(value) if value.tzinfo else value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
     return to_json(value) if isinstance(value, (dict, list)) else value

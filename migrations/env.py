@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic import context
 from sqlalchemy import Connection
 
+from satcat.migrations import on_postgresql
 from satcat.models import metadata
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Leave SQLite's and people's own tables alone when comparing the database with the models."""
+    """Leave the engines' and people's own tables alone when comparing the database with the models."""
+    if kind == "index":
+        return name not in on_postgresql.PLACES
     return kind != "table" or name in metadata.tables
 
 
 def run(connection: Connection) -> None:
     """Run what Alembic was asked for, inside the connection's transaction."""
+    if connection.dialect.name == "postgresql":
+        dialect: Any = connection.dialect
+        dialect.ischema_names = {**dialect.ischema_names, "geometry": on_postgresql.Geometry}
     context.configure(
         connection=connection,
         target_metadata=metadata,

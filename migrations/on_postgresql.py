@@ -15,10 +15,16 @@ class Geometry(UserDefinedType[bytes]):
 
     cache_ok = True
 
+    def __init__(self, *_: Any) -> None:
+        """What reflection finds in the parentheses does not matter: there is one kind."""
+
     def get_col_spec(self, **_: Any) -> str:
         """The type as DDL names it."""
         return "geometry(Geometry,4326)"
 
+
+#: The indexes that the models know nothing of.
+PLACES = ("ix_products_place", "ix_products_place_180")
 
 # A footprint that crosses 180 degrees comes in two parts, one at either end of the world; moved to 0...360 it is one.
 # The sensing start makes the indexes narrow in time too.

@@ -45,7 +45,7 @@ def upgrade():
 #: What a later release may have to do, and Alembic can do in batch mode only.
 REBUILD = """
     with keeping(op.get_bind(), "products"), op.batch_alter_table(
-        "products", recreate="always", table_kwargs={"sqlite_autoincrement": True}
+        "products", table_kwargs={"sqlite_autoincrement": True}
     ) as batch:
         batch.alter_column("name", nullable=True)
 """

@@ -161,21 +161,6 @@ WHERE p.tile_id IS NOT NULL
 GROUP BY p.tile_id, p.product_type
 """
 
-# Reports that are written for SQLite run here too.
-_COMPATIBLE = (
-    """CREATE FUNCTION substr(moment timestamptz, first integer, length integer) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE AS
-    $$ SELECT substr(to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), first, length) $$""",
-    """CREATE FUNCTION round(number double precision, digits integer) RETURNS double precision
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-    $$ SELECT CAST(round(CAST(number AS numeric), digits) AS double precision) $$""",
-    """CREATE FUNCTION julianday(moment text) RETURNS double precision
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE AS
-    $$ SELECT extract(epoch FROM CAST(moment AS timestamp)) / 86400 + 2440587.5 $$""",
-    """CREATE AGGREGATE group_concat(value text, separator text) (
-    SFUNC = string_agg_transfn, STYPE = internal, FINALFUNC = string_agg_finalfn)""",
-)
-
 #: Statements that make all of it, in order.
 DERIVED = (
     *_PLACES,

@@ -249,7 +249,8 @@ def _url(where: str | Path) -> sa.URL | None:
     except sa.exc.ArgumentError:  # which may quote a password
         url = None
     kinds = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
-    if url is None or url.drivername not in kinds or not url.database or url.database == ":memory:":
+    named = url is not None and (url.database or "service" in url.query)  # of ~/.pg_service.conf
+    if url is None or url.drivername not in kinds or not named or url.database == ":memory:":
         shown = "" if url is None else " " + without_password(url.render_as_string())
         raise FilterError(
             f"--db{shown}: give a path, or a URL such as sqlite:///satcat.db or postgresql+psycopg://user@host/name"

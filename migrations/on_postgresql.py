@@ -170,5 +170,4 @@ DERIVED = (
     _CHANGED,
     *_TRIGGERS,
     _TILE_COVERAGE,
-    *_COMPATIBLE,
 )

@@ -113,6 +113,7 @@ def _run(
     cursor: Any, text: str, values: dict[str, Any]
 ) -> tuple[Iterator[tuple[Any, ...]], list[str]]:
     """The rows, a few at a time, and the columns' names."""
+    found: Iterator[tuple[Any, ...]]
     if isinstance(cursor, psycopg.ServerCursor):
         cursor.itersize = _BATCH
         found = iter(cursor.execute(text, values))

@@ -67,10 +67,11 @@ def digests(
     for table in tables:
         watch.begin(f"checking {table.name}", count(connection, table), "rows")
         made[table.name] = Digest()
-        for number, row in enumerate(Shape(table).read(connection), 1):
-            made[table.name].add(row)
-            if number % _STEP == 0:
-                watch.advance(_STEP)
+        with Shape(table).read(connection) as rows:
+            for number, row in enumerate(rows, 1):
+                made[table.name].add(row)
+                if number % _STEP == 0:
+                    watch.advance(_STEP)
     watch.end()
     return made
 
@@ -84,15 +85,16 @@ def _compare(left: Connection, right: Connection, shape: Shape, watch: SyncProgr
     source, target = Digest(), Digest()
     different = 0
     example = None
-    for number, (here, there) in enumerate(_pairs(shape, shape.read(left), shape.read(right)), 1):
-        for row, made in ((here, source), (there, target)):
-            if row is not None:
-                made.add(row)
-        if here != there:
-            different += 1
-            example = example or shape.name(here or there or ())
-        if number % _STEP == 0:
-            watch.advance(_STEP)
+    with shape.read(left) as mine, shape.read(right) as other:
+        for number, (here, there) in enumerate(_pairs(shape, mine, other), 1):
+            for row, made in ((here, source), (there, target)):
+                if row is not None:
+                    made.add(row)
+            if here != there:
+                different += 1
+                example = example or shape.name(here or there or ())
+            if number % _STEP == 0:
+                watch.advance(_STEP)
     return Compared(shape.table.name, source, target, different, example)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -47,17 +48,18 @@ class Shape:
         self._types = [str if kind in (Instant, Json) else kind for kind in kinds]
         self._known: set[tuple[type, ...]] = set()
 
+    @contextmanager
     def read(
         self, connection: Connection, after: Key | None = None, until: Key | None = None
-    ) -> Iterator[Row]:
-        """Yield the rows whose keys are in this range, both ends open if None; only a few are in memory.
+    ) -> Iterator[Iterator[Row]]:
+        """The rows whose keys are in this range, both ends open if None; only a few are in memory.
 
         Raises:
             CatalogueError: a value is none of its column's; says where.
         """
         query = self._query.where(*self.between(after, until))
-        rows = connection.execute(query, execution_options={"yield_per": _FETCHED})
-        return map(self._canonical, rows)
+        with connection.execute(query, execution_options={"yield_per": _FETCHED}) as found:
+            yield map(self._canonical, found)
 
     def between(self, after: Key | None, until: Key | None) -> list[ColumnElement[bool]]:
         """Conditions for the rows whose keys are after one and not after another."""

@@ -94,12 +94,13 @@ class _Copying:
         made = self.digests[shape.table.name] = Digest()
         last = self._last(shape)
         after: Key | None = None
-        for piece in pieces(shape.read(self._reading), made):
-            until = shape.key(piece[-1])
-            is_new = last is None or (after is not None and after >= last)
-            self._put(shape, piece, after, until, is_new=is_new)
-            after = until
-            self._watch.advance(len(piece))
+        with shape.read(self._reading) as rows:
+            for piece in pieces(rows, made):
+                until = shape.key(piece[-1])
+                is_new = last is None or (after is not None and after >= last)
+                self._put(shape, piece, after, until, is_new=is_new)
+                after = until
+                self._watch.advance(len(piece))
         with self._target.write() as connection:
             writing.clear(connection, shape, after, None)
 
@@ -116,8 +117,9 @@ class _Copying:
         """Let the target hold these rows, and no others in this range of keys."""
         with self._target.write() as connection:
             if not is_new:
-                if list(islice(shape.read(connection, after, until), len(piece) + 1)) == piece:
-                    return
+                with shape.read(connection, after, until) as held:
+                    if list(islice(held, len(piece) + 1)) == piece:
+                        return
                 writing.clear(connection, shape, after, until, piece)
             writing.insert(connection, shape, piece)
         self.report.written += len(piece)

@@ -109,7 +109,8 @@ def number_after(connection: Connection, table: Table, last: int) -> None:
     """Let the next row of this table have a number above this one."""
     if connection.dialect.name == "postgresql":
         sequence = _sequence(connection, table)
-        connection.execute(sa.select(sa.func.setval(sequence, max(last, 1), last > 0)))
+        said = sa.text("SELECT setval(CAST(:sequence AS regclass), :number, :given)")
+        connection.execute(said, {"sequence": sequence, "number": max(last, 1), "given": last > 0})
     elif table.dialect_kwargs.get("sqlite_autoincrement"):
         connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
         connection.exec_driver_sql("INSERT INTO sqlite_sequence VALUES (?, ?)", (table.name, last))

@@ -82,7 +82,7 @@ def test_what_others_write_to_the_source_meanwhile_is_not_copied(
     monkeypatch.setattr(rows, "PIECE_ROWS", 7)
     begin = rows.Shape.read
 
-    def read_late(self, connection, *args):
+    def read_late(self, connection, *args):  # a context manager, as `read` is
         if str(connection.engine.url).endswith(source.rsplit("/", 1)[-1]):
             plainly(source, "UPDATE products SET cloud_cover = 50", "DELETE FROM downloads")
         return begin(self, connection, *args)

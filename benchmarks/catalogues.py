@@ -31,7 +31,7 @@ def figures(run: Run) -> Iterator[tuple[int, Figures]]:
             count,
             Figures(
                 [*picked.results, *counted.results],
-                f"{picked.detail}\n\n{counted.detail}",
+                f"{picked.detail}\n\n{counted.detail}\n\nBeside {run.versions()}.",
                 picked.points | counted.points | size,
             ),
         )

@@ -8,8 +8,11 @@ import subprocess
 import sysconfig
 import venv
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from tests.postgres import OwnServer
 
@@ -19,6 +22,7 @@ PEERS = (
     "psycopg[binary]==3.3.9",
 )  # fmt: skip
 LISTERS = ("eodag", "CDSETool")
+_POSTGIS = "SELECT default_version FROM pg_available_extensions WHERE name = 'postgis'"
 _FOREIGN = Path(__file__).with_name("foreign.py")
 
 
@@ -47,6 +51,23 @@ class Run:
         powers = [first * 10**n for n in range(9) if first * 10**n < most]
         return [*powers, most]
 
+    def versions(self) -> str:
+        """What satcat is set beside, each with its version."""
+        found = [f"{name} {pinned(name)}" for name in LISTERS if self.peers]
+        found += [f"DuckDB {version('duckdb')}"] if find_spec("duckdb") else []
+        if self.server is not None:
+            with sa.create_engine(self.server.url, poolclass=sa.NullPool).connect() as connection:
+                for what, statement in (
+                    ("PostgreSQL", "SHOW server_version"),
+                    ("PostGIS", _POSTGIS),
+                ):
+                    found.append(
+                        f"{what} {connection.exec_driver_sql(statement).scalar_one()}".partition(
+                            " ("
+                        )[0]
+                    )
+        return ", ".join(found)
+
     def foreign(self, *arguments: str) -> dict[str, float]:
         """What a peer took to list or to fetch."""
         assert self.peers is not None
@@ -55,6 +76,11 @@ class Run:
         )
         result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
         return result
+
+
+def pinned(name: str) -> str:
+    """The version of a peer that is installed into the environment."""
+    return dict(peer.split("==") for peer in PEERS)[name]
 
 
 def peers(folder: Path) -> Path:

@@ -128,7 +128,7 @@ def figures(run: Run) -> Figures:
         "memory": {str(n): found["first"]["memory"] / 1e6 for n, found in whole.items()},
         "size": {str(n): found["size"]["file"] for n, found in whole.items()},
     }
-    return Figures(lines, _detail(whole, each), points)
+    return Figures(lines, f"{_detail(whole, each)}\n\nBeside {run.versions()}.", points)
 
 
 def _path(count: int, found: dict[str, Taken]) -> Iterator[Result]:

@@ -28,6 +28,8 @@ from satcat.errors import (
 from satcat.models import SCHEMA_VERSION, products, tiles, unfinished_copy
 from satcat.wording import without_password
 
+#: What URLs of PostgreSQL begin with.
+_ON_SERVER = ("postgresql", "postgresql+psycopg", "postgres")
 _OURS = {"alembic_version", "products", "downloads", "sync_windows"}
 
 
@@ -84,7 +86,7 @@ class Database(ABC):
     def connect(where: str | Path, *, create: bool = False) -> Database:
         """Open the file or the server's database whatever its schema version is; for upgrades."""
         url = _url(where)
-        if url is not None and url.get_backend_name() == "postgresql":
+        if url is not None and url.drivername in _ON_SERVER:
             from satcat.postgresql import PostgresDatabase
 
             return PostgresDatabase.at(url)
@@ -164,7 +166,7 @@ class Database(ABC):
             if not names:
                 return None
             if not names >= _OURS:
-                raise CatalogueForeignError(self.name, "a database without satcat's tables")
+                raise CatalogueForeignError(self.name, "there are tables, and not satcat's")
             versions = list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
         if len(versions) != 1 or not str(versions[0]).isdigit():
             raise CatalogueForeignError(self.name, f"of an unknown schema {versions}")
@@ -248,7 +250,7 @@ def _url(where: str | Path) -> sa.URL | None:
         url = sa.make_url(text)
     except sa.exc.ArgumentError:  # which may quote a password
         url = None
-    kinds = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
+    kinds = ("sqlite", *_ON_SERVER)
     named = url is not None and (url.database or "service" in url.query)  # of ~/.pg_service.conf
     if url is None or url.drivername not in kinds or not named or url.database == ":memory:":
         shown = "" if url is None else " " + without_password(url.render_as_string())

@@ -63,6 +63,13 @@ _HELD = """
 """
 
 
+#: What waiting does not mend when a session is asked for; the driver gives no code then.
+_REFUSALS = (
+    "authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist", "not permitted to log in",
+    "permission denied", "invalid connection option", "definition of service", "could not translate host name",
+)  # fmt: skip
+
+
 class PostgresDatabase(Database):
     """A catalogue in the first schema of a database's search path."""
 
@@ -271,6 +278,10 @@ def _translate(where: str, error: object) -> CatalogueError | None:
         return None
     state = error.sqlstate or ""
     said = " ".join(str(error).split("\n")[0].split())
+    if not state and any(words in str(error) for words in _REFUSALS):
+        return CatalogueError(
+            f"{where} cannot be opened ({_reason(error)}): check --db; a password comes from ~/.pgpass or PGPASSWORD"
+        )
     if (
         state.startswith("08")
         or state in ("57P01", "57P02", "57P03", "57P05", "25P03", "53300")

@@ -66,7 +66,7 @@ _HELD = """
 #: What waiting does not mend when a session is asked for; the driver gives no code then.
 _REFUSALS = (
     "authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist", "not permitted to log in",
-    "permission denied", "invalid connection option", "definition of service", "could not translate host name",
+    "permission denied", "invalid connection option", "definition of service",
 )  # fmt: skip
 
 

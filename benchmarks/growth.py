@@ -19,11 +19,12 @@ _QUERIES = {
     "polygon, month": "a polygon, a month",
     "coverage: counts of all tiles and types, one month": "counts of all tiles, a month",
 }  # fmt: skip
-_PANELS = (
-    ("Query, ms", _QUERIES),
-    ("Sync, µs of CPU a product", {"sync": "sync"}),
-    ("Peak memory of a sync, MB", {"memory": "sync"}),
-    ("Database, bytes a product", {"size": "mirrored, 30 attributes", "size made up": "made up, few attributes"}),
+_PANELS: tuple[tuple[str, dict[str, str], float | None], ...] = (
+    ("Query, ms", _QUERIES, None),
+    ("Sync, µs of CPU a product", {"sync": "sync"}, 1e6 / 6000),
+    ("Peak memory of a sync, MB", {"memory": "sync"}, 200),
+    ("Database, bytes a product",
+     {"size": "mirrored, 30 attributes", "size made up": "made up, few attributes"}, 2000),
 )  # fmt: skip
 
 
@@ -33,24 +34,27 @@ def draw(curves: Curves, path: Path) -> None:
         print(f"matplotlib is not installed: {path.name} is not drawn anew")
         return
     settings: Any = import_module("matplotlib")
-    settings.rcParams |= {"svg.hashsalt": "satcat", "font.size": 9}
+    settings.rcParams |= {"svg.hashsalt": "satcat", "svg.fonttype": "none", "font.size": 9}
     figure = import_module("matplotlib.figure").Figure(figsize=(10, 6.4), layout="constrained")
-    for axes, (title, wanted) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
-        _panel(axes, title, {name: curves.get(curve, {}) for curve, name in wanted.items()})
+    panels = figure.subplots(2, 2, sharex=True).flat
+    for axes, (title, wanted, goal) in zip(panels, _PANELS, strict=True):
+        _panel(axes, title, {name: curves.get(curve, {}) for curve, name in wanted.items()}, goal)
     figure.savefig(path, metadata={"Date": None})
 
 
-def _panel(axes: Any, title: str, curves: Curves) -> None:
+def _panel(axes: Any, title: str, curves: Curves, goal: float | None) -> None:
     axes.set_title(title, loc="left")
     axes.set_xscale("log")
+    axes.margins(y=0.15)
     for name, points in curves.items():
         axes.plot(list(points), list(points.values()), marker="o", label=name)
-    if len(curves) > 2:
+    if goal is None:
         axes.set_yscale("log")
     else:
+        axes.axhline(goal, color="grey", linestyle="--", label="goal: below")
         axes.set_ylim(bottom=0)
-    if len(curves) > 1:
-        axes.legend(frameon=False)
+    axes.legend(frameon=False)
+    axes.tick_params(labelbottom=True)
     axes.set_xlabel("products")
     axes.grid(visible=True, alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -60,7 +64,7 @@ def table(curves: Curves) -> str:
     """The points of the plot."""
     sizes = sorted({size for points in curves.values() for size in points})
     lines = [f"| | {' | '.join(f'{size:,}' for size in sizes)} |", f"|---|{'--:|' * len(sizes)}"]
-    for title, wanted in _PANELS:
+    for title, wanted, _ in _PANELS:
         for curve, name in wanted.items():
             points = curves.get(curve, {})
             cells = [f"{points[size]:,.3g}" if size in points else "" for size in sizes]

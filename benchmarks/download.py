@@ -249,18 +249,17 @@ def _lines(found: dict[str, list[dict[str, float]]], size: int) -> list[Result]:
     """The ratios that are asked for, of the seconds within each run."""
     lines = []
     for name, peer, goal in GOALS:
+        what = f"download of {name.removeprefix('satcat, ')}, beside {peer.partition(',')[0]}"
         value = f"{_speed(found[name], size):.0f} MB/s"
         asked = f"≥ {goal} ×" if goal != 1 else "ahead"
         if peer not in found:
-            lines.append(Result(f"download: {name}", value, f"{peer}: not installed", asked))
+            lines.append(Result(what, value, "not installed", asked))
             continue
         pairs = zip(found[name], found[peer], strict=True)
         ratios = sorted(theirs["seconds"] / ours["seconds"] for ours, theirs in pairs)
         ratio = statistics.median(ratios)
         lines.append(Result(
-            f"download: {name}", value,
-            f"{peer} {_speed(found[peer], size):.0f} MB/s: {ratio:.2f} × its speed ({ratios[0]:.2f}–{ratios[-1]:.2f})",
-            asked, met=ratio >= goal,
+            what, value, f"{_speed(found[peer], size):.0f} MB/s: {ratio:.2f} × its speed ({ratios[0]:.2f}–{ratios[-1]:.2f})", asked, met=ratio >= goal,
         ))  # fmt: skip
     most = max(r["memory"] for results in found.values() for r in results if "memory" in r)
     return [*lines, Result("memory of a download", f"{most / 1e6:.0f} MB", "", f"< {_MOST_MEMORY / 1e6:.0f} MB",

@@ -294,7 +294,7 @@ def _translate(where: str, error: object) -> CatalogueError | None:
         return CatalogueDamagedError(where, said)
     if state == "42501":
         return CatalogueError(f"{where}: {said}: ask its owner for the right (GRANT)")
-    if state == "25006":
+    if state == "25006" or (state == "0A000" and "during recovery" in said):
         return CatalogueError(
             f"{where} cannot be written: the server is read-only, a copy of another perhaps"
         )

@@ -269,6 +269,7 @@ def _translate(where: str, error: object) -> CatalogueError | None:
         return CatalogueError(f"{where} cannot be opened for this ({text}): check its permissions")
     if "full" in text and isinstance(error, sqlite3.OperationalError):
         return CatalogueError(
-            f"{where} cannot grow ({text}): make room on the disk; nothing stored is lost"
+            f"{where} cannot grow ({text}): make room on its disk, and where temporary files go "
+            "(SQLITE_TMPDIR, else /var/tmp); nothing stored is lost"
         )
     return None

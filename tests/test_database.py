@@ -327,3 +327,18 @@ def test_a_catalogue_where_nobody_may_write_is_read_as_it_is_and_that_is_said(
     assert "read as it is" in caplog.text
     rows = readonly.query(frozen, "SELECT count(*) FROM tiles")
     assert next(iter(rows))[0] > 50_000
+
+
+def test_a_copy_of_a_server_says_that_it_cannot_be_written() -> None:
+    import psycopg
+
+    from satcat.postgresql import _translate
+
+    for error in (
+        psycopg.errors.FeatureNotSupported(
+            "cannot set transaction read-write mode during recovery"
+        ),
+        psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"),
+    ):
+        assert "cannot be written: the server is read-only" in str(_translate("x", error))
+    assert _translate("x", psycopg.errors.FeatureNotSupported("anything else")) is None

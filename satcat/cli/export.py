@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     satcat export clear.csv --best cloud --per tile,month --columns tile_id,name,footprint
     """,
 )
-@click.argument("out", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("out", metavar="FILE", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "-f",
     "--format",

@@ -6,6 +6,7 @@ files; it is written last, and says by its sums whether a copy is whole.
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import hashlib
 import json
@@ -20,6 +21,7 @@ from satcat import times
 from satcat.errors import FilterError, SatcatError
 from satcat.exports import folders, geoparquet, partitions
 from satcat.exports.rows import Rows
+from satcat.exports.whole import told
 
 MANIFEST = "_satcat.json"
 _FILE = "part-0.parquet"
@@ -61,17 +63,26 @@ def write(rows: Rows, per: Sequence[str], target: Path) -> int:
 
 
 def _refuse_what_is_not_ours(target: Path) -> None:
-    """Raise FilterError if a folder holds anything but a dataset that satcat wrote."""
-    said = _manifest(target)
-    ours = {MANIFEST, *(file["path"] for file in said)}
-    for folder, folders_in, files in os.walk(target):
-        links = [name for name in folders_in if Path(folder, name).is_symlink()]
-        for name in (*files, *links):
-            path = Path(folder, name)
-            if path.relative_to(target).as_posix() not in ours:
-                raise FilterError(
-                    f"{path} is no file of a dataset that satcat wrote: name a new or an empty folder"
-                )
+    """Raise FilterError if a folder holds anything but a dataset that satcat wrote, SatcatError if it may not be removed."""
+    ours = {MANIFEST, *(file["path"] for file in _manifest(target))}
+    with told(target):
+        for folder, folders_in, files in os.walk(target, onerror=_fail):
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            links = [name for name in folders_in if Path(folder, name).is_symlink()]
+            for name in (*files, *links):
+                path = Path(folder, name)
+                if path.relative_to(target).as_posix() not in ours:
+                    raise FilterError(
+                        f"{path} is no file of a dataset that satcat wrote: name a new or an empty folder"
+                    )
+
+
+def _fail(error: OSError) -> None:
+    if not isinstance(
+        error, (FileNotFoundError, NotADirectoryError)
+    ):  # said better where it is made
+        raise error
 
 
 def _manifest(folder: Path) -> list[dict[str, Any]]:

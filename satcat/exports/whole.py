@@ -45,7 +45,8 @@ def told(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SatcatError(f"{target} cannot be written: {error.strerror or error}") from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise SatcatError(f"{target} cannot be written: {reason}") from error
 
 
 def may_be_replaced(target: Path) -> bool:

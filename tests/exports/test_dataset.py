@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ import shapely
 
 from satcat import SearchFilters, cli, locks
 from satcat.catalogue import Catalogue
+from satcat.database import Database
 from satcat.errors import FilterError, MissingLibraryError, SatcatError
 from satcat.exports import folders
 from satcat.exports.partitions import KEYS, UNKNOWN
@@ -544,6 +546,70 @@ def test_the_folder_where_you_are_is_refused(
             many.export(name, ALL, partition="year")
     many.export("inner", ALL, partition="year")
     assert len(files(tmp_path / "lake" / "inner")) == 5
+
+
+UNPRIVILEGED = """
+import os, sys
+from satcat import cli
+os.chdir(sys.argv[1])
+def export(name, partition):
+    return cli.run(["export", name, "--db", "satcat.db", "-q", "--partition", partition])
+denied = {"unreadable": 0o000, "unreadable/year=none": 0o000, "unwritable": 0o555, "unwritable/year=none": 0o555}
+for number, (place, mode) in enumerate(denied.items()):
+    name, _, inner = place.partition("/")
+    assert export(f"{number}{name}", "year") == 0
+    os.chmod(os.path.join(f"{number}{name}", inner), mode)
+if os.geteuid() == 0:  # to whom nothing is denied
+    os.setgid(65534)
+    os.setuid(65534)
+for number, place in enumerate(denied):
+    print(export(f"{number}{place.partition('/')[0]}", "month"))
+"""
+
+
+def test_what_may_not_be_removed_is_not_replaced() -> None:
+    if sys.platform == "win32":
+        pytest.skip("rights are other ones there")
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are for nobody else
+        folder = Path(name)
+        folder.chmod(0o777)
+        Database.open(folder / "satcat.db", create=True).close()
+        (folder / "satcat.db").chmod(0o666)
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, name], capture_output=True, text=True
+        )
+        assert done.stdout == "1\n" * 4, done.stderr
+        assert done.stderr.count(" cannot be written: Permission denied\n") == 4
+        assert hidden(folder) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_a_stopped_export_leaves_nothing(
+    many: Catalogue, tmp_path: Path, how: signal.Signals
+) -> None:
+    script = (
+        SLOW.split("Catalogue.open", maxsplit=1)[0]
+        + """
+from satcat import cli, progress
+progress.counted = lambda rows, *args, **kwargs: slow(rows)
+sys.argv[1:] = ["export", sys.argv[2], "--db", sys.argv[1], "--partition", "year"]
+sys.exit(cli.main())
+"""
+    )
+    command = [sys.executable, "-c", script, address_of(many.database), tmp_path / "lake"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        assert hidden(tmp_path) != []
+        process.send_signal(how)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()[-1]) == (
+        130, "satcat: stopped; run the same command again to go on",
+    )  # fmt: skip
+    assert hidden(tmp_path) == []
+    assert not (tmp_path / "lake").exists()
 
 
 @pytest.mark.long

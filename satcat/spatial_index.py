@@ -70,13 +70,20 @@ def entries(connection: Connection, boxes: Sequence[Box], interval: Interval) ->
         first = -_NEVER if interval.start is None else _day(interval.start) - _ROUNDING
         last = _NEVER if interval.end is None else _day(interval.end) + _ROUNDING
         return iter(connection.exec_driver_sql(_IN_SQLITE, (json.dumps(boxes), first, last)))
-    statement, given = _on_server(boxes, interval)
-    return iter(connection.execute(statement, given, execution_options={"yield_per": _BATCH}))
+    return _streamed(connection, *_on_server(boxes, interval))
 
 
 def is_any_met(connection: Connection, boxes: Sequence[Box]) -> bool:
     """Tell whether the box of any product meets one of these."""
     return next(entries(connection, boxes, Interval(None, None)), None) is not None
+
+
+def _streamed(
+    connection: Connection, statement: sa.TextClause, given: dict[str, Any]
+) -> Iterator[Any]:
+    """The rows, a few in memory at a time, for as long as they are asked for."""
+    with connection.execute(statement, given, execution_options={"yield_per": _BATCH}) as rows:
+        yield from rows
 
 
 def _on_server(boxes: Sequence[Box], interval: Interval) -> tuple[sa.TextClause, dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -64,7 +65,7 @@ class Settings:
     @property
     def chosen(self) -> str:
         """`--db PATH ` as one would have to type it to name this catalogue again; empty for the default."""
-        return "" if self.db == "satcat.db" else f"--db {self.shown} "
+        return "" if self.db == "satcat.db" else f"--db {shlex.quote(self.shown)} "
 
     @property
     def shown(self) -> str:

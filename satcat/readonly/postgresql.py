@@ -6,6 +6,7 @@ What the role may do beyond the catalogue's tables, the server's administrator d
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import date, datetime
@@ -13,6 +14,8 @@ from itertools import chain
 from typing import Any, Self
 
 import psycopg
+from psycopg.adapt import Loader
+from psycopg.types import TypeInfo
 
 from satcat import times
 from satcat.canonical import to_json
@@ -28,6 +31,7 @@ _IS_QUERY = re.compile(
     r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL
 )
 _STOPPED = "57014"
+_HAS_SRID = 0x20000000
 _BATCH = 2000  # rows in memory at once
 
 
@@ -54,6 +58,8 @@ class Rows:
                 _set(driver, "statement_timeout", f"{max(1, round(seconds * 1000))}ms")
             cursor = driver.cursor("satcat_rows") if _IS_QUERY.match(text) else driver.cursor()
             self._open.callback(_close, cursor)
+            if geometry := TypeInfo.fetch(driver, "geometry"):
+                cursor.adapters.register_loader(geometry.oid, _GeometryLoader)
             values = {name: params[name] for name in asked}
             found, self.columns = _run(cursor, text, values)
         except psycopg.Error as error:
@@ -151,6 +157,18 @@ def _check(asked: list[str], params: Mapping[str, Any]) -> None:
             raise FilterError(
                 f"the SQL has no parameter :{name}: write it so, or leave its value out"
             )
+
+
+class _GeometryLoader(Loader):
+    """PostGIS prints a geometry in hexadecimal: WKB with its SRID in between."""
+
+    def load(self, data: Any) -> bytes:
+        raw = bytes.fromhex(bytes(data).decode())
+        order = "<I" if raw[0] else ">I"
+        (kind,) = struct.unpack_from(order, raw, 1)
+        if not kind & _HAS_SRID:
+            return raw
+        return raw[:1] + struct.pack(order, kind & ~_HAS_SRID) + raw[9:]
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.conftest import Run
 
+TYPEOF = pytest.mark.sqlite_only("asks SQLite's typeof()")
+
 
 def test_sql_takes_values_that_are_bound(run: Run, mirror: str) -> None:
     asked = "SELECT count(*) AS n FROM products WHERE tile_id = :tile AND cloud_cover <= :cloud"
@@ -18,6 +20,10 @@ def test_sql_takes_values_that_are_bound(run: Run, mirror: str) -> None:
     assert ran.out == f"n\n{len(same)}\n"
     ran = run("sql", asked, "--param", "tile=' OR 1=1 --", "--param", "cloud=100", "-f", "csv")
     assert ran.out == "n\n0\n"
+
+
+@TYPEOF
+def test_a_value_that_is_written_as_a_number_is_one(run: Run, mirror: str) -> None:
     kept = run(
         "sql",
         "SELECT typeof(:a), typeof(:b), typeof(:c)",
@@ -62,6 +68,7 @@ def test_sql_can_be_limited_in_time_and_read_from_standard_input(
     assert "longer than 0.1 s" in ran.err
 
 
+@TYPEOF
 @pytest.mark.parametrize("word", ["nan", "inf", "-inf", "99999999999999999999", "1e3", "007"])
 def test_what_is_no_number_of_sqlite_is_text(run: Run, mirror: str, word: str) -> None:
     ran = run("sql", "SELECT typeof(:a), :a", "--param", f"a={word}", "-f", "csv")

@@ -107,7 +107,8 @@ def test_a_signal_ends_four_transfers_within_seconds_and_every_row_is_released(
         sandbox.faults.next("slow", n=9, seconds=6, match="$value")
     worker = start()
     running = "SELECT count(*) FROM downloads WHERE status = 'running'"
-    wait_until(lambda: sql(running) == [(4,)] and (hung or has_bytes(tmp_path, 4)))
+    wait_until(lambda: sql(running) == [(4,)] and len(sandbox.log.matching("$value")) == 4)
+    wait_until(lambda: hung or has_bytes(tmp_path, 4))
     began = time.monotonic()
     code, _, err = worker.end(getattr(signal, signal_))
     assert time.monotonic() - began < 5

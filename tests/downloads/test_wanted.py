@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from satcat import select
+from satcat.columns import utc_now
 from satcat.database import Database
 from satcat.downloads import marks, wanted
 from satcat.downloads.marks import Changed, Marked
@@ -138,6 +139,6 @@ def _delete(connection: Connection, id: str, *, tombstone: bool) -> None:
     if tombstone:
         connection.execute(
             sa.insert(deleted_products).values(
-                id=id, name=name, kind="deleted", noticed_at=sa.func.strftime("%Y-%m-%dT%H:%M:%fZ")
+                id=id, name=name, kind="deleted", noticed_at=utc_now()
             )
         )

@@ -212,6 +212,23 @@ def test_its_roles_can_do_what_it_says_and_no_more(
     assert again.stdout == listed.stdout
 
 
+def test_the_compose_file_makes_a_database_for_an_ordinary_role(
+    postgres: Server, prefix: str, tmp_path: Path
+) -> None:
+    host = Host(postgres, prefix, tmp_path)
+    script: str = yaml.safe_load(COMPOSE)["configs"]["roles"]["content"]
+    script = host.named(script.replace("$$", "$"))
+    script = script.replace("--username postgres", f"-X -d '{host.address('postgres')}'")
+    where = f"{programs()}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": where, "SATCAT_PASSWORD": 'it\'s "secret" $HOME'}
+    done = subprocess.run(
+        ["bash", "-eu"], input=script, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    made = host.satcat(prefix, "db", "upgrade")
+    assert made.returncode == 0, made.stderr
+
+
 def test_its_settings_are_those_of_the_server(postgres: Server) -> None:
     engine = sa.create_engine(postgres.url, poolclass=sa.NullPool)
     with engine.connect() as connection:

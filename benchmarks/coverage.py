@@ -29,14 +29,16 @@ _WHERE = (
     "FROM products WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL "
     "AND sensing_start >= '2023-01-01' AND sensing_start < '2024-01-01'"
 )
-_COUNTS = f"""
-    SELECT tile_id, product_type, strftime(sensing_start, '%Y-%m'), count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END)
-    {_WHERE} GROUP BY 1, 2, 3
+_COUNTED_IN_DUCK = """
+    collection, count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END), sum(size_bytes)::BIGINT
 """
-_TOTALS = """
-    SELECT tile_id, product_type, count(*), count(CASE WHEN cloud_cover <= 20 THEN 1 END)
+_COUNTS = f"""
+    SELECT tile_id, product_type, strftime(sensing_start, '%Y-%m'), {_COUNTED_IN_DUCK} {_WHERE} GROUP BY 1, 2, 3, 4
+"""
+_TOTALS = f"""
+    SELECT tile_id, product_type, {_COUNTED_IN_DUCK}
     FROM products WHERE collection = 'SENTINEL-2' AND tile_id IS NOT NULL
-    AND sensing_start >= '2023-{first}-01' AND sensing_start < '{end}-01' GROUP BY 1, 2
+    AND sensing_start >= '2023-{{first}}-01' AND sensing_start < '{{end}}-01' GROUP BY 1, 2, 3
 """
 _GAPS = f"""
     WITH days AS (SELECT DISTINCT tile_id, product_type, sensing_start::DATE AS day {_WHERE}),
@@ -67,14 +69,15 @@ class Question(NamedTuple):
         return {values(row) for row in found if row.products}
 
 
-_COUNTED = ("tile_id", "product_type", "products", "clear_products")
+_NUMBERS = ("collection", "products", "clear_products", "size_bytes")
+_COUNTED = ("tile_id", "product_type", *_NUMBERS)
 QUESTIONS = (
     Question("counts of all tiles and types, one month", MONTH, _TYPED, COUNTS, _COUNTED,
              _TOTALS.format(first="06", end="2023-07"), 1),
     Question("counts of all tiles and types, one year", YEAR, _TYPED, COUNTS, _COUNTED,
              _TOTALS.format(first="01", end="2024-01"), 1),
     Question("counts of all tiles, types and months, one year", YEAR, (*_TYPED, "month"), COUNTS,
-             ("tile_id", "product_type", "period", "products", "clear_products"), _COUNTS, 1),
+             ("tile_id", "product_type", "period", *_NUMBERS), _COUNTS, 1),
     Question("looks and longest gap of all tiles and types, one year", YEAR, _TYPED, _GAP_COLUMNS,
              ("tile_id", "product_type", "looks", "longest_gap_days"), _GAPS, 0.1),
     Question("counts clear up to 50 %, from the products, one year", YEAR, _TYPED, COUNTS, _COUNTED,

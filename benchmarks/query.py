@@ -31,7 +31,7 @@ POINT = (1.5, 43.5)
 #: DuckDB's spatial extension is no part of its package: boxes in SQL, the rest as satcat does it.
 COLUMNS = (
     "id, collection, product_type, processing_level, tile_id, cloud_cover, sensing_start, west, south, east, north, "
-    "footprint"
+    "footprint, size_bytes"
 )
 Ask = Callable[[], list[str]]
 Taken = dict[str, tuple[float, int]]  # of each engine: milliseconds, and rows
@@ -129,7 +129,7 @@ def load(connection: Any, catalogue: Path) -> None:
     )
     names = COLUMNS.split(", ")
     values = COLUMNS.replace("sensing_start", "sensing_start::TIMESTAMP AS sensing_start")
-    types = "TEXT, TEXT, TEXT, TEXT, TEXT, DOUBLE, TIMESTAMP, DOUBLE, DOUBLE, DOUBLE, DOUBLE, BLOB"
+    types = "TEXT, TEXT, TEXT, TEXT, TEXT, DOUBLE, TIMESTAMP, DOUBLE, DOUBLE, DOUBLE, DOUBLE, BLOB, BIGINT"
     typed = ", ".join(f"{n} {t}" for n, t in zip(names, types.split(", "), strict=True))
     connection.execute(f"CREATE TABLE products ({typed})")
     while page := rows.fetchmany(200_000):

@@ -7,10 +7,11 @@ PostgreSQL's in `postgresql`.
 from __future__ import annotations
 
 import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -30,6 +31,8 @@ from satcat.wording import without_password
 
 #: What URLs of PostgreSQL begin with.
 _ON_SERVER = ("postgresql", "postgresql+psycopg", "postgres")
+_T = TypeVar("_T")
+_PAUSE = 0.05  # seconds before work is repeated
 _OURS = {"alembic_version", "products", "downloads", "sync_windows"}
 
 
@@ -101,6 +104,20 @@ class Database(ABC):
             goes_on: asked every few seconds meanwhile whether to go on waiting.
         """
         return type(self)(self.name, self.engine, goes_on)
+
+    def repeat(self, work: Callable[[], _T]) -> _T:
+        """Do work, and all of it again when a transaction of it is cut short and somebody outwaits that.
+
+        A lock was not to be had in the midst of it, or the server ended the session. The COMMIT may be stored although
+        nobody heard of it, so the work must be safe to repeat.
+        """
+        while True:
+            try:
+                return work()
+            except CatalogueBusyError as error:
+                if self._goes_on is None or not self._goes_on(error):
+                    raise
+                time.sleep(_PAUSE)
 
     def close(self) -> None:
         """Close every connection; SQLite then folds its log back into the one file."""

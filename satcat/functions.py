@@ -256,6 +256,27 @@ def insert_or_leave(dialect: Dialect, table: sa.Table) -> Any:
     return insert(table).on_conflict_do_nothing()
 
 
+class alone_with(FunctionElement[Any]):  # noqa: N801
+    """Wait until no other transaction is alone with what is so called, and be it until this one ends: `alone_with("x")`.
+
+    For what cannot be locked because it is not there yet. SQLite has one writer at a time.
+    """
+
+    inherit_cache = True
+
+
+@compiles(alone_with, "sqlite")
+def _alone_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return "NULL"
+
+
+@compiles(alone_with, "postgresql")
+def _alone_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    what = compiler.process(element.clauses, **options)
+    # the first number is "SATD": not the locks of `satcat.postgresql`
+    return f"pg_advisory_xact_lock({0x53415444}, hashtext(current_schema() || ' ' || CAST({what} AS text)))"
+
+
 class within(FunctionElement[bool]):  # noqa: N801
     """Whether an instant lies in a period of its stored form, `within(start, '2024-06')`; by an index."""
 

@@ -52,10 +52,14 @@ _CONNECTING: dict[str, Any] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds: what was sent is not waited for any longer
 }  # seconds, and how often
 _LOOK = 1.0  # seconds between two looks at whether the server is back
 _LINGERS = 1.0  # seconds for which the server may not have noticed yet that a session is over
 _EXTENSIONS = ("postgis", "btree_gist")
+_DURABLY = """
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
+"""
 _HELD = """
     SELECT a.pid, a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
     WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :ours AND l.objid = :key
@@ -71,7 +75,10 @@ _REFUSALS = (
 
 
 class PostgresDatabase(Database):
-    """A catalogue in the first schema of a database's search path."""
+    """A catalogue in the first schema of a database's search path.
+
+    What a person sets by `?options=-c name=value` in the URL, or PGOPTIONS, stays as it is.
+    """
 
     _errors: ClassVar[tuple[type[Exception], ...]] = (sa.exc.DBAPIError, psycopg.Error)
     _session: int | None = None  # the server's process that holds our lock of syncing
@@ -146,16 +153,18 @@ class PostgresDatabase(Database):
 
     @contextlib.contextmanager
     def _writing(self, *, durable: bool) -> Iterator[Connection]:
-        """A write; every one survives a power cut. That of a sync is refused when another may have become the leader."""
+        """A write; that of a sync is refused when another may have become the leader."""
         with self._connected() as connection:
             if self._session is not None:
                 leader, writer = _keys(connection)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS, writer)))
                 held = connection.execute(sa.text(_HELD), {"ours": _OURS, "key": leader}).first()
                 if held is None or held.pid != self._session:
-                    raise CatalogueError(
-                        f"the server of {self.name} has ended the session that held the lock of syncing: run it again"
+                    raise CatalogueUnreachableError(
+                        self.name, "it has ended the session that led this sync"
                     )
+            if durable:
+                connection.execute(sa.text(_DURABLY))
             yield connection
 
     @contextlib.contextmanager
@@ -250,7 +259,10 @@ def _keys(connection: Connection) -> tuple[int, int]:
 
 
 def _prepare(driver: Any, _: object) -> None:
+    theirs = set(re.findall(r"(?:-c\s*|--)([\w-]+)=", driver.info.options))
     for name, value in _SETTINGS.items():
+        if name in {given.replace("-", "_") for given in theirs} - {"timezone"}:
+            continue
         driver.execute("SELECT set_config(%s, %s, false)", (name, value))
     driver.commit()
     driver.adapters.register_loader("numeric", _NumericLoader)

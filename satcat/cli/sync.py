@@ -17,7 +17,13 @@ from satcat.cli import options
 from satcat.cli.frame import Settings, complain
 from satcat.cli.frame import command as satcat_command
 from satcat.cli.source import source
-from satcat.errors import CatalogueLockedError, FilterError, IncompleteError, SourceError
+from satcat.errors import (
+    CatalogueBusyError,
+    CatalogueLockedError,
+    FilterError,
+    IncompleteError,
+    SourceError,
+)
 
 if TYPE_CHECKING:
     from satcat.api.base import SatelliteAPI
@@ -166,12 +172,12 @@ def _empty(catalogue: Catalogue, report: SyncReport) -> set[str]:
 
 
 def _repeat(every: timedelta, once: Callable[[], int]) -> NoReturn:
-    """Sync now and then for ever; what may pass (the source is down, another sync runs) ends nothing."""
+    """Sync now and then for ever; what may pass (the source or the server is down, another sync runs) ends nothing."""
     while True:
         began = time.monotonic()
         try:
             once()
-        except (SourceError, IncompleteError, CatalogueLockedError) as error:
+        except (SourceError, IncompleteError, CatalogueBusyError, CatalogueLockedError) as error:
             complain(str(error))
         time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - began)))
 

@@ -22,6 +22,7 @@ from satcat.downloads import finding, recording
 from satcat.downloads.examine import Examiner, State
 from satcat.downloads.judging import Judge, Judged
 from satcat.downloads.matching import match
+from satcat.downloads.rowlocks import hold
 from satcat.errors import FilterError, TransferStoppedError
 
 #: What needs nobody's attention: the product is right, or is none that the source offers.
@@ -187,6 +188,8 @@ class _Adoption:
             return []
         begin = self.database.read if self.options.dry_run else self.database.write
         with begin() as connection:
+            if not self.options.dry_run:
+                hold(connection, _ids(waiting))
             told = [self._note(connection, judged) for judged in waiting]
         for adopted in told:
             self.report.count(adopted)
@@ -219,6 +222,12 @@ class _Adoption:
         assert judged.candidate is not None
         product, path = judged.candidate.product, judged.match.found.path
         return recording.ask_again(connection, product.id, path, judged.verdict.detail)
+
+
+def _ids(waiting: Iterable[Judged]) -> set[str]:
+    """Of the products whose rows may change."""
+    held = {one.holding.product_id for one in waiting if one.holding is not None}
+    return held | {one.candidate.product.id for one in waiting if one.candidate is not None}
 
 
 def _adopted(judged: Judged, state: State, detail: str) -> Adopted:

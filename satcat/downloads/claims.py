@@ -11,11 +11,13 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from satcat.database import Database
-from satcat.downloads import queue, slots
+from satcat.downloads import attempts, queue, slots
+from satcat.downloads.busy import outwaited
 from satcat.downloads.identity import is_dead
 from satcat.downloads.job import Job
 from satcat.downloads.policy import Verdict
 from satcat.downloads.queue import Held
+from satcat.downloads.slots import Slot
 from satcat.errors import CatalogueBusyError, LostClaimError
 
 logger = logging.getLogger("satcat")
@@ -28,44 +30,60 @@ class Claims:
     """The jobs of one run. Safe to share between its threads."""
 
     def __init__(self, database: Database, source: str, account: str, lease: timedelta) -> None:
-        self._database, self._source = database, source
+        self.database, self._source = database, source
         self._account, self._lease = account, lease
         self._lock = threading.Lock()  # guards the two below
         self._jobs: set[Job] = set()
         self._closed = False
+        self._taking: set[str] = (
+            set()
+        )  # workers who ask for a row, and have not heard what came of it
         self._asking: float | None = None  # since when the leases are to be renewed, and are not
 
+    @outwaited
     def is_any_ready(self) -> bool:
         """Whether `take` would find a row."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return queue.is_ready(connection, self._source)
 
+    @outwaited
     def is_any_waiting(self) -> bool:
         """Whether any row is queued, be it for later."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return queue.is_waiting(connection, self._source)
 
+    @outwaited
     def take(self, worker: str) -> Job | None:
         """Take a row and the right to a connection; None if one of them is not to be had.
 
         What the run holds is renewed before: after a night's sleep its leases have run out, and its own rows are not free.
+        What an attempt took whose COMMIT was cut short is given back first.
         """
-        with self._database.write() as connection:
+        again = worker in self._taking
+        self._taking.add(worker)
+        with self.database.write() as connection:
+            if again:
+                queue.reap(connection, worker.__eq__)
+                slots.reap(connection, worker.__eq__)
             self._renew(connection)
             slot = slots.acquire(connection, self._account, worker, lease=self._lease)
-            if slot is None:
-                return None
-            claimed = queue.claim(connection, worker, self._source, lease=self._lease)
-            if claimed is None:
-                slots.release(connection, slot)
-                return None
-        job = Job(claimed, slot, bytes_done=claimed.bytes_done)
+            job = None if slot is None else self._claim(connection, worker, slot)
+        self._taking.discard(worker)
+        if job is None:
+            return None
         with self._lock:
             if not self._closed:
                 self._jobs.add(job)
                 return job
         self.give_back(job, GIVEN_BACK, None)
         return None
+
+    def _claim(self, connection: Connection, worker: str, slot: Slot) -> Job | None:
+        claimed = queue.claim(connection, worker, self._source, lease=self._lease)
+        if claimed is None:
+            slots.release(connection, slot)
+            return None
+        return Job(claimed, slot, bytes_done=claimed.bytes_done)
 
     def is_any_held(self) -> bool:
         """Whether the run is at any row."""
@@ -77,13 +95,15 @@ class Claims:
         with self._lock:
             return job in self._jobs
 
+    @outwaited
     def finish(self, job: Job, file: Held) -> None:
         """Note that the job's file is here. Raises LostClaimError."""
-        with self._database.write(durable=True) as connection:
+        with self.database.write(durable=True) as connection:
             queue.finish(connection, job.claimed, file, bytes_fetched=job.bytes_fetched)
             slots.release(connection, job.slot)
         self._forget(job)
 
+    @outwaited
     def give_back(
         self, job: Job, verdict: Verdict, error: str | None, *, is_connected: bool = False
     ) -> bool:
@@ -92,7 +112,7 @@ class Claims:
         The slot of a job that may still be connected is kept: it is free when the process is dead, or its lease over.
         """
         ours = True
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             try:
                 queue.settle(
                     connection, job.claimed, verdict,
@@ -101,26 +121,30 @@ class Claims:
                 )  # fmt: skip
             except LostClaimError:
                 ours = False
-                queue.end_attempt(connection, job.claimed, job.bytes_fetched)
             if not is_connected:
                 slots.release(connection, job.slot)
+            if not ours:  # last: who claims the row now holds slots when he comes to this
+                one, now = job.claimed, queue.clock(connection)
+                attempts.end(connection, one.product_id, one.claim, now, "lost", job.bytes_fetched)
         self._forget(job)
         return ours
 
+    @outwaited
     def looks(self, job: Job) -> int:
         """How often the job's product was found offline before."""
-        with self._database.read() as connection:
-            return queue.times_offline(connection, job.claimed.product_id)
+        with self.database.read() as connection:
+            return attempts.times_offline(connection, job.claimed.product_id)
 
+    @outwaited
     def is_called_off(self, job: Job) -> bool:
         """Whether nobody wants the job's bytes: its row was cancelled, deleted, or begun anew by another worker."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return queue.is_called_off(connection, job.claimed)
 
     def renew(self) -> None:
         """Renew every lease, note the bytes, and stop the jobs that are no longer ours."""
         self._asking = self._asking or time.monotonic()
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             self._renew(connection)
         self._asking = None
 
@@ -146,9 +170,10 @@ class Claims:
         if asking is not None and time.monotonic() - asking > self._lease.total_seconds() / 3:
             self._end_all()
 
+    @outwaited
     def look_round(self) -> None:
         """Free what dead workers held, and queue the parked products that are due."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             freed = queue.reap(connection, is_dead)
             slots.reap(connection, is_dead)
             woken = queue.wake(connection, self._source)

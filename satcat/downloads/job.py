@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from satcat.api.patience import Patience
 from satcat.api.transfer import Brought
 from satcat.database import Database
 from satcat.downloads import queue
+from satcat.downloads.busy import outwaited
 from satcat.downloads.queue import Claimed, Held
 from satcat.downloads.slots import Slot
 from satcat.downloads.target import Target
@@ -104,6 +106,7 @@ class Fetcher:
         """The folder that files go to."""
         return self.target.path
 
+    @outwaited
     def product(self, claimed: Claimed) -> SatelliteImage:
         """The product of a row, as the catalogue holds it.
 
@@ -218,18 +221,35 @@ class Fetcher:
                 f"{product.name}: the catalogue lists it, but it cannot be had: try again later"
             ) from None
 
-    @contextmanager
-    def naming(self, job: Job) -> Iterator[None]:
-        """Give files their final names inside: the row is this worker's, and nobody can take it over meanwhile.
+    @outwaited
+    def announce(self, job: Job, file: Held) -> None:
+        """Note durably which file is about to get its name.
+
+        Raises:
+            LostClaimError, NameTakenError
+        """
+        with self.database.write(durable=True) as connection:
+            queue.announce(connection, job.claimed, file)
+
+    def name(self, job: Job, give: Callable[[], object]) -> None:
+        """Call `give`, which gives a file its final name, while the row is this worker's and nobody can take it over.
 
         So one that was stopped for longer than its lease cannot put its file in the place of its successor's.
 
         Raises:
             LostClaimError: the row is no longer this worker's.
         """
-        with self.database.write() as connection:
-            queue.confirm(connection, job.claimed)
-            yield
+        given = False
+
+        def named() -> None:
+            nonlocal given
+            with self.database.write() as connection:
+                queue.confirm(connection, job.claimed)
+                if not given:
+                    give()
+                given = True
+
+        self.database.repeat(named)
 
     def _read_again(self, product: SatelliteImage) -> SatelliteImage:
         fresh = transfer.read(self.api, product)
@@ -267,6 +287,7 @@ class Fetcher:
                 )
         return None
 
+    @outwaited
     def _is_anothers(self, place: str, product: SatelliteImage) -> bool:
         if not os.path.lexists(place):
             return False
@@ -293,10 +314,11 @@ class Fetcher:
             if there and not _is_as_stored(file, job.stop):
                 continue
             try:
-                with self.database.write(durable=True) as connection:
-                    queue.announce(connection, job.claimed, file)
-                with self.naming(job):
-                    part.discard() if there else part.place(target, replace=ours)
+                self.announce(job, file)
+                if there:
+                    self.name(job, part.discard)
+                else:
+                    self.name(job, partial(part.place, target, replace=ours))
             except NameTakenError:
                 continue
             except LostClaimError:

@@ -17,7 +17,8 @@ from satcat.batches import batches
 from satcat.columns import utc_now
 from satcat.downloads import patterns, wanted
 from satcat.downloads.again import FRESH, change
-from satcat.functions import insert_or_leave
+from satcat.downloads.rowlocks import hold
+from satcat.functions import alone_with, insert_or_leave
 from satcat.models import STATUSES, downloads, products
 
 Which: TypeAlias = Select[Any] | Iterable[str]
@@ -106,23 +107,19 @@ def mark(
     include = patterns.check(include)
     which, unclear = _products(connection, which)
     total = Marked(**unclear)
-    changed = {} if priority is None else {"priority": priority}
     for chosen in _selections(which):
+        connection.execute(sa.select(alone_with("products")))  # no sync drops what is just marked
+        hold(connection, chosen)
         groups = list(_groups(connection, chosen))
         total += _marked(groups, include) + _moved(connection, chosen, include, priority)
-        for group in groups:
-            _ask_again(connection, chosen, group, include)
-        if changed:
-            again = (downloads.c.status == "queued", downloads.c.product_id.in_(chosen))
-            connection.execute(sa.update(downloads).where(*again).values(**changed))
-        new = sa.select(
-            products.c.id, sa.literal(priority or 0), sa.literal(include, sa.Text)
-        ).where(
-            products.c.id.in_(chosen),
-            ~sa.exists().where(downloads.c.product_id == products.c.id),
-        )
-        columns = ["product_id", "priority", "include"]
-        connection.execute(insert_or_leave(connection.dialect, downloads).from_select(columns, new))
+        _ask_again(connection, chosen, groups, include)
+        if _ask(connection, chosen, include, priority) < _without_row(groups):
+            # somebody else was faster, and may have wanted less of them
+            _ask_again(connection, chosen, _groups(connection, chosen), include)
+        if priority is not None:
+            waiting = (downloads.c.status == "queued", downloads.c.priority != priority)
+            moved = sa.update(downloads).where(*waiting, downloads.c.product_id.in_(chosen))
+            connection.execute(moved.values(priority=priority))
     return total
 
 
@@ -146,7 +143,7 @@ def preview(
 def unmark(connection: Connection, which: Which) -> Changed:
     """Delete the rows that have no file; a worker that is busy with one leaves it."""
     unfinished = (downloads.c.status != "done", downloads.c.path.is_(None))
-    return _change(connection, sa.delete(downloads).where(*unfinished), which)
+    return _change(connection, sa.delete(downloads), unfinished, which)
 
 
 def retry(connection: Connection, which: Which | None = None) -> Changed:
@@ -155,10 +152,10 @@ def retry(connection: Connection, which: Which | None = None) -> Changed:
         downloads.c.status.in_(FAILED),
         sa.and_(downloads.c.status == "queued", downloads.c.not_before.is_not(None)),
     )
-    again = sa.update(downloads).where(hopeful).values(**FRESH)
+    again = sa.update(downloads).values(**FRESH)
     if which is None:
-        return Changed(connection.execute(again).rowcount)
-    return _change(connection, again, which)
+        which = sa.select(downloads.c.product_id.label("id")).where(hopeful)
+    return _change(connection, again, (hopeful,), which)
 
 
 def size_of_rows() -> ColumnElement[int | None]:
@@ -208,15 +205,22 @@ def failures(connection: Connection) -> Iterator[Failure]:
         yield Failure(**row._mapping)
 
 
-def _change(connection: Connection, statement: Delete | Update, which: Which) -> Changed:
-    """Run a statement on the rows that are meant."""
+def _change(
+    connection: Connection,
+    statement: Delete | Update,
+    conditions: tuple[ColumnElement[bool], ...],
+    which: Which,
+) -> Changed:
+    """Run a statement on the rows that are meant, and are so."""
     unclear: dict[str, Any] = {}
     if not isinstance(which, Select):
         found = wanted.in_queue(connection, which)
         which, unclear = found.ids, _unclear(found)
     rows = 0
     for chosen in _selections(which):
-        rows += connection.execute(statement.where(downloads.c.product_id.in_(chosen))).rowcount
+        hold(connection, chosen)
+        these = statement.where(*conditions, downloads.c.product_id.in_(chosen))
+        rows += connection.execute(these).rowcount
     return Changed(rows, **unclear)
 
 
@@ -282,16 +286,35 @@ def _moved(
     )
 
 
-def _ask_again(connection: Connection, chosen: _Ids, group: _Group, include: str | None) -> None:
-    values = change(group.status, group.include, include).values if group.status else {}
-    if not values:
-        return
-    rows = (
-        downloads.c.product_id.in_(chosen),
-        downloads.c.status == group.status,
-        downloads.c.include.is_not_distinct_from(group.include),
+def _ask_again(
+    connection: Connection, chosen: _Ids, groups: Iterable[_Group], include: str | None
+) -> None:
+    for group in groups:
+        values = change(group.status, group.include, include).values if group.status else {}
+        if not values:
+            continue
+        rows = (
+            downloads.c.product_id.in_(chosen),
+            downloads.c.status == group.status,
+            downloads.c.include.is_not_distinct_from(group.include),
+        )
+        again = sa.update(downloads).where(*rows)
+        connection.execute(again.values(**values, requested_at=utc_now()))
+
+
+def _ask(connection: Connection, chosen: _Ids, include: str | None, priority: int | None) -> int:
+    """Make rows for those that have none; returns how many."""
+    new = sa.select(products.c.id, sa.literal(priority or 0), sa.literal(include, sa.Text)).where(
+        products.c.id.in_(chosen),
+        ~sa.exists().where(downloads.c.product_id == products.c.id),
     )
-    connection.execute(sa.update(downloads).where(*rows).values(**values, requested_at=utc_now()))
+    columns = ["product_id", "priority", "include"]
+    asked = insert_or_leave(connection.dialect, downloads).from_select(columns, new)
+    return connection.execute(asked).rowcount
+
+
+def _without_row(groups: Iterable[_Group]) -> int:
+    return sum(group.rows for group in groups if group.status is None)
 
 
 def _products(

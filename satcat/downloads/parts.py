@@ -12,6 +12,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from satcat.api import transfer
@@ -20,7 +21,7 @@ from satcat.api.filenames import folder_name, is_safe, marks, parts_name
 from satcat.api.hashing import hash_file, stop_if
 from satcat.api.partfile import PartFile, disk_error, make_folders, sync_folder
 from satcat.api.patience import patiently
-from satcat.downloads import manifest, patterns, queue
+from satcat.downloads import manifest, patterns
 from satcat.downloads.job import Fetcher, Job
 from satcat.downloads.manifest import FolderTree
 from satcat.downloads.queue import Held
@@ -204,8 +205,7 @@ class _Gathering:
                 self.fetcher.bring(
                     self.job, self.product, part, self._advance, node=node, before=self.done
                 )
-                with self.fetcher.naming(self.job):
-                    part.place(target, replace=True)
+                self.fetcher.name(self.job, partial(part.place, target, replace=True))
         self.done += target.stat().st_size
         self.job.bytes_done = self.done
         self._advance(self.done, None)
@@ -252,10 +252,8 @@ class _Gathering:
                 continue
             held = Held(str(target), size_bytes, None, None, verification)
             try:
-                with self.fetcher.database.write(durable=True) as connection:
-                    queue.announce(connection, self.job.claimed, held)
-                with self.fetcher.naming(self.job):
-                    self.root.rename(target)
+                self.fetcher.announce(self.job, held)
+                self.fetcher.name(self.job, partial(self.root.rename, target))
                 sync_folder(folder)
             except NameTakenError:
                 continue

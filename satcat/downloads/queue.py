@@ -2,7 +2,8 @@
 
 People may insert and delete rows and set `status` and `priority` by plain SQL at any time, so a worker owns a row only as
 long as its claim holds. Every write of a worker tests it: the row is still running, under this claim and worker, and wants
-the same files of the product.
+the same files of the product. A COMMIT may be stored although nobody heard of it, for the server died: to write the same
+once more is no error.
 Each function works inside the caller's transaction. All times are the database's clock.
 """
 
@@ -17,9 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from satcat.columns import Instant, utc_now
+from satcat.downloads import attempts
 from satcat.downloads.policy import MOST_ATTEMPTS, Verdict
+from satcat.downloads.rowlocks import if_free
 from satcat.errors import LostClaimError, NameTakenError
-from satcat.models import download_attempts, downloads, products
+from satcat.functions import alone_with
+from satcat.models import downloads, products
 
 #: A worker that is silent for so long has lost its claims.
 LEASE = timedelta(seconds=60)
@@ -84,9 +88,10 @@ def claim(
     request. Rows that wait (`not_before`) and products of another source are left alone.
     """
     now = clock(connection)
+    candidates = (*_candidates(now, source), _any_due(now, source))
     row = connection.execute(
         sa.update(downloads)
-        .where(downloads.c.product_id == sa.func.coalesce(*map(_locked, _candidates(now, source))))
+        .where(downloads.c.product_id == sa.func.coalesce(*map(_locked, candidates)))
         .values(
             status="running", worker=worker, claim=_next_claim(), lease_until=now + lease,
             started_at=now, finished_at=None, not_before=None, include=_INCLUDE, attempts=_ANEW,
@@ -96,12 +101,7 @@ def claim(
     if row is None:
         return None
     claimed = Claimed(*row)
-    _end_attempts(connection, claimed.product_id, now, outcome="lost")
-    connection.execute(
-        sa.insert(download_attempts).values(
-            product_id=claimed.product_id, claim=claimed.claim, worker=worker, started_at=now
-        )
-    )
+    attempts.begin(connection, claimed.product_id, claimed.claim, worker, now)
     return claimed
 
 
@@ -122,15 +122,19 @@ def heartbeat(
 ) -> list[Claimed]:
     """Renew claims; returns those that are lost.
 
+    A row that somebody has locked is left as it is, for as long nobody can take it either.
+
     Args:
         held: each with the bytes that are here, and those that this attempt took from the network.
     """
     now = clock(connection)
     lost = []
     for claimed, bytes_done, bytes_fetched in held:
-        if _write(connection, claimed, {"lease_until": now + lease, "bytes_done": bytes_done}):
-            _fetched(connection, claimed, bytes_fetched)
-        else:
+        renewed = {"lease_until": now + lease, "bytes_done": bytes_done}
+        free = sa.update(downloads).where(if_free(*_ours(claimed))).values(**renewed)
+        if connection.execute(free).rowcount:
+            attempts.fetched(connection, claimed.product_id, claimed.claim, bytes_fetched)
+        elif connection.scalar(sa.select(sa.func.count()).where(*_ours(claimed))) == 0:
             lost.append(claimed)
     return lost
 
@@ -142,6 +146,7 @@ def announce(connection: Connection, claimed: Claimed, file: Held) -> None:
         LostClaimError: the row is no longer this worker's.
         NameTakenError: the name is that of another download.
     """
+    connection.execute(sa.select(alone_with(file.path)))  # two may want a name that no row has yet
     taken = sa.select(downloads.c.product_id).where(
         downloads.c.path == file.path, downloads.c.product_id != claimed.product_id
     )
@@ -171,8 +176,8 @@ def finish(connection: Connection, claimed: Claimed, file: Held, *, bytes_fetche
         "status": "done", "worker": None, "lease_until": None, "error": None, "finished_at": now,
         "verified_at": now, "bytes_done": file.size_bytes,
     }  # fmt: skip
-    _must_write(connection, claimed, {**_columns(file), **done})
-    _end_attempts(connection, claimed.product_id, now, claimed.claim, "done", bytes_fetched)
+    _must_write(connection, claimed, {**_columns(file), **done}, outcome="done")
+    attempts.end(connection, claimed.product_id, claimed.claim, now, "done", bytes_fetched)
 
 
 def settle(
@@ -207,15 +212,9 @@ def settle(
         values["error"] = error
     if bytes_done is not None:
         values["bytes_done"] = bytes_done
-    _must_write(connection, claimed, values)
     outcome = "retry" if waits and verdict.counts else "released" if waits else verdict.status
-    _end_attempts(connection, claimed.product_id, now, claimed.claim, outcome, bytes_fetched, error)
-
-
-def end_attempt(connection: Connection, claimed: Claimed, bytes_fetched: int) -> None:
-    """Note that a worker left a row that is no longer its own."""
-    now = clock(connection)
-    _end_attempts(connection, claimed.product_id, now, claimed.claim, "lost", bytes_fetched)
+    _must_write(connection, claimed, values, outcome=outcome)
+    attempts.end(connection, claimed.product_id, claimed.claim, now, outcome, bytes_fetched, error)
 
 
 def reap(connection: Connection, is_dead: Callable[[str], bool]) -> int:
@@ -227,7 +226,7 @@ def reap(connection: Connection, is_dead: Callable[[str], bool]) -> int:
     dead = [worker for worker in workers if is_dead(worker)]
     freed = (
         sa.update(downloads)
-        .where(running, downloads.c.worker.in_(dead))
+        .where(if_free(running, downloads.c.worker.in_(dead)))
         .values(status="queued", worker=None, lease_until=None)
     )
     return connection.execute(freed).rowcount if dead else 0
@@ -246,17 +245,10 @@ def wake(connection: Connection, source: str) -> int:
     due = sa.or_(is_over(downloads.c.not_before, now), heard, ~sa.exists().where(known))
     woken = (
         sa.update(downloads)
-        .where(downloads.c.status == "offline", _of(source), due)
+        .where(if_free(downloads.c.status == "offline", _of(source), due))
         .values(status="queued", not_before=None)
     )
     return connection.execute(woken).rowcount
-
-
-def times_offline(connection: Connection, product_id: str) -> int:
-    """How often a product was found offline."""
-    table = download_attempts
-    found = (table.c.product_id == product_id, table.c.outcome == "offline")
-    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*found)) or 0
 
 
 def is_called_off(connection: Connection, claimed: Claimed) -> bool:
@@ -292,11 +284,7 @@ def _abandoned(now: datetime, source: str) -> sa.Select[Any]:
 
 def _next(now: datetime, source: str) -> sa.Select[Any]:
     """The queued row that is due. Two steps, each walking the index: one sort of a long queue would be slow."""
-    due = sa.and_(
-        downloads.c.status == "queued",
-        is_over(downloads.c.not_before, now),
-        _of(source),
-    )
+    due = _is_due(now, source)
     highest = (
         sa.select(downloads.c.priority).where(due).order_by(downloads.c.priority.desc()).limit(1)
     )
@@ -308,12 +296,20 @@ def _next(now: datetime, source: str) -> sa.Select[Any]:
     )
 
 
+def _any_due(now: datetime, source: str) -> sa.Select[Any]:
+    """A queued row of the highest priority that is free, for somebody may have locked all that come first."""
+    key, due = downloads.c.product_id, _is_due(now, source)
+    return sa.select(key).where(due).order_by(downloads.c.priority.desc()).limit(1)
+
+
+def _is_due(now: datetime, source: str) -> ColumnElement[bool]:
+    waits_no_more = is_over(downloads.c.not_before, now)
+    return sa.and_(downloads.c.status == "queued", waits_no_more, _of(source))
+
+
 def _next_claim() -> ColumnElement[int]:
     """A number that no claim of this product ever had, also if its row was deleted and made again meanwhile."""
-    last = sa.select(sa.func.max(download_attempts.c.claim)).where(
-        download_attempts.c.product_id == downloads.c.product_id
-    )
-    known = sa.func.coalesce(last.correlate(downloads).scalar_subquery(), 0)
+    known = sa.func.coalesce(attempts.last_claim(downloads.c.product_id), 0)
     return sa.case((downloads.c.claim >= known, downloads.c.claim), else_=known) + 1
 
 
@@ -329,8 +325,8 @@ def _columns(file: Held) -> dict[str, Any]:
     return {name: getattr(file, name) for name in Held.__dataclass_fields__}
 
 
-def _write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> bool:
-    ours = (
+def _ours(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
+    return (
         downloads.c.product_id == claimed.product_id,
         downloads.c.claim == claimed.claim,
         downloads.c.worker == claimed.worker,
@@ -339,40 +335,14 @@ def _write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> 
             claimed.include
         ),  # else other files are wanted now
     )
-    return connection.execute(sa.update(downloads).where(*ours).values(**values)).rowcount == 1
 
 
-def _must_write(connection: Connection, claimed: Claimed, values: dict[str, Any]) -> None:
-    if not _write(connection, claimed, values):
-        raise LostClaimError(
-            f"{claimed.product_id}: cancelled, deleted, or taken over by another worker"
-        )
-
-
-def _fetched(connection: Connection, claimed: Claimed, bytes_fetched: int) -> None:
-    """Note what an attempt took from the network, so that it is known even if its worker is killed."""
-    table = download_attempts
-    ours = (table.c.product_id == claimed.product_id, table.c.claim == claimed.claim)
-    connection.execute(
-        sa.update(table).where(*ours, table.c.outcome.is_(None)).values(bytes=bytes_fetched)
-    )
-
-
-def _end_attempts(
-    connection: Connection,
-    product_id: str,
-    now: datetime,
-    number: int | None = None,
-    outcome: str = "lost",
-    bytes_fetched: int | None = None,
-    error: str | None = None,
+def _must_write(
+    connection: Connection, claimed: Claimed, values: dict[str, Any], *, outcome: str = ""
 ) -> None:
-    """Close the product's open attempts, or the one of this claim."""
-    table = download_attempts
-    open_ones = [table.c.product_id == product_id, table.c.outcome.is_(None)]
-    if number is not None:
-        open_ones.append(table.c.claim == number)
-    values: dict[str, Any] = {"finished_at": now, "outcome": outcome, "error": error}
-    if bytes_fetched is not None:
-        values["bytes"] = bytes_fetched
-    connection.execute(sa.update(table).where(*open_ones).values(**values))
+    """Change the worker's row; one that this claim has ended so before is left as it is by now."""
+    product_id, change = claimed.product_id, sa.update(downloads).where(*_ours(claimed))
+    if connection.execute(change.values(**values)).rowcount == 1:
+        return
+    if not attempts.has_ended(connection, product_id, claimed.claim, outcome):
+        raise LostClaimError(f"{product_id}: cancelled, deleted, or taken over by another worker")

@@ -1,7 +1,7 @@
 """Noting in the table `downloads` that files are here already, and asking again for those that are not right.
 
 Each function works inside the caller's transaction, and looks at the rows as they are then: a worker may have taken one
-meanwhile, and is never disturbed.
+meanwhile, and is never disturbed. Who changes several holds their rows first (see `rowlocks`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from sqlalchemy import Connection, Row
 
 from satcat.downloads import marks
 from satcat.downloads.examine import THOROUGH, Verdict
+from satcat.downloads.rowlocks import hold
+from satcat.functions import insert_or_leave
 from satcat.models import downloads
 
 #: File systems keep times as coarse as this, and clocks of file servers differ.
@@ -65,7 +67,10 @@ def record(connection: Connection, holding: Holding, *, dry_run: bool = False) -
         values |= {} if ours else {"path": str(holding.path), "finished_at": holding.looked_at}
         if row is None:
             values["product_id"] = holding.product_id
-            connection.execute(sa.insert(downloads).values(**values))
+            new = insert_or_leave(connection.dialect, downloads).values(**values)
+            if connection.execute(new).rowcount == 0:  # somebody has just asked for it
+                hold(connection, [holding.product_id])
+                return record(connection, holding)
         else:
             connection.execute(sa.update(downloads).where(this).values(**values))
     return Noted("done", str(holding.path))

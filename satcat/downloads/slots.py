@@ -68,7 +68,10 @@ def renew(connection: Connection, held: Iterable[Slot], *, lease: timedelta = LE
     """Renew leases; returns the slots that are lost to others."""
     until = clock(connection) + lease
     change = sa.update(account_slots).values(lease_until=until)
-    return [slot for slot in held if connection.execute(change.where(*_ours(slot))).rowcount != 1]
+    in_order = sorted(held, key=lambda slot: slot.slot)  # as everybody locks them
+    return [
+        slot for slot in in_order if connection.execute(change.where(*_ours(slot))).rowcount != 1
+    ]
 
 
 def release(connection: Connection, slot: Slot) -> None:
@@ -82,7 +85,11 @@ def reap(connection: Connection, is_dead: Callable[[str], bool]) -> None:
     holders = sa.select(account_slots.c.worker).where(account_slots.c.worker.is_not(None))
     dead = [worker for worker in connection.scalars(holders.distinct()) if is_dead(worker)]
     if dead:
-        freed = sa.update(account_slots).where(account_slots.c.worker.in_(dead))
+        theirs = account_slots.c.worker.in_(dead)
+        slots = sa.select(account_slots.c.account, account_slots.c.slot).where(theirs)
+        free = slots.with_for_update(skip_locked=True).correlate(None)
+        key = sa.tuple_(account_slots.c.account, account_slots.c.slot)
+        freed = sa.update(account_slots).where(theirs, key.in_(free))
         connection.execute(freed.values(worker=None, lease_until=None))
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from satcat.api.base import SatelliteAPI
@@ -107,9 +108,7 @@ def run(
     layout, progress, ended = Layout(layout), progress or Silence(), threading.Event()
     busy = Busy(ended, progress.waiting, progress.resumed)
     database = database.outwaiting(busy.goes_on)
-    with database.read() as connection:
-        target = Target.open(out, lambda folder: holds_files(connection, folder))
-    leftovers.sweep(database, target.path)
+    target = database.repeat(partial(_prepared, database, out))
     fetcher = Fetcher(database, api, target, patience, on_reread, layout)
     claims = Claims(
         database,
@@ -122,6 +121,14 @@ def run(
         report or DownloadReport(),
     )  # fmt: skip
     return started.through(max(1, min(workers, slots.MOST)))
+
+
+def _prepared(database: Database, out: Path) -> Target:
+    """The folder, with nothing left over in it."""
+    with database.read() as connection:
+        target = Target.open(out, lambda folder: holds_files(connection, folder))
+    leftovers.sweep(database, target.path)
+    return target
 
 
 class _Tickets:
@@ -239,12 +246,7 @@ class _Run:
     def _thread(self, worker: str) -> None:
         try:
             while not self.ended.is_set():
-                try:
-                    job = self._next(worker)
-                except CatalogueBusyError as error:
-                    if not self.busy.goes_on(error):
-                        return
-                    continue
+                job = self._next(worker)
                 if job is not None:
                     self._do(job)
                 elif not self._more_to_come():

@@ -1,6 +1,7 @@
 """Writing products: the only code that inserts, changes or moves rows of `products` and `deleted_products`.
 
-Everything works inside the caller's transaction. Times called `at` are the source's clock.
+Everything works inside the caller's transaction, in which nobody else writes products from then on: a download, too, stores
+what it had to read again. Times called `at` are the source's clock.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from satcat.api.base import Deletion
 from satcat.batches import batches
 from satcat.columns import Instant, Json
 from satcat.errors import FootprintError, TimeError
+from satcat.functions import alone_with
 from satcat.models import deleted_products, downloads, products, scope_products, scopes  # fmt: skip
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
 from satcat.sync import rows
@@ -97,6 +99,7 @@ def store(
         scope_id: None leaves the product in the scopes where it is.
         force: do not trust the stored content hash: write every row.
     """
+    _begin(connection)
     stored = Stored()
     for part in batches({image.id: image for image in images}.values(), CHUNK):
         counted = _store_chunk(connection, part, at, force=force)
@@ -104,6 +107,10 @@ def store(
         if scope_id is not None:
             link(connection, [image.id for image in part], scope_id, slice_)
     return stored
+
+
+def _begin(connection: Connection) -> None:
+    connection.execute(sa.select(alone_with("products")))
 
 
 def _store_chunk(
@@ -196,6 +203,7 @@ def bury(
     deletions: Mapping[str, Deletion] | None = None,
 ) -> int:
     """Move products to `deleted_products`; returns how many."""
+    _begin(connection)
     count = 0
     columns = [readable(column) for column in products.columns]
     for part in batches(ids, CHUNK):
@@ -250,6 +258,7 @@ def note_deletions(
 
     A product that had only vanished is now known to be deleted.
     """
+    _begin(connection)
     for deletion in deletions:
         word = {
             "deletion_date": deletion.deletion_date,
@@ -275,6 +284,7 @@ def note_deletions(
 
 def unlink(connection: Connection, product_id: str, scope_id: int, slice_: int) -> None:
     """Take a product out of one slice of a scope; in no scope it goes, unless a download refers to it."""
+    _begin(connection)
     pk = sa.select(products.c.pk).where(products.c.id == product_id)
     for (key,) in connection.execute(pk).all():
         mine = sa.and_(scope_products.c.scope_id == scope_id, scope_products.c.slice == slice_)
@@ -284,6 +294,7 @@ def unlink(connection: Connection, product_id: str, scope_id: int, slice_: int) 
 
 def drop_unlisted(connection: Connection, pks: Sequence[int] | None = None) -> int:
     """Delete products (of these keys; None: any) that are in no scope and that no download refers to."""
+    _begin(connection)
     gone = sa.delete(products).where(_UNLISTED, _UNWANTED)
     if pks is None:
         return connection.execute(gone).rowcount
@@ -308,6 +319,7 @@ def strangers(connection: Connection) -> list[str]:
 
 def drop_both(connection: Connection) -> None:
     """Take the tombstones of products that are held."""
+    _begin(connection)
     held_too = sa.exists().where(products.c.id == deleted_products.c.id)
     connection.execute(sa.delete(deleted_products).where(held_too))
 

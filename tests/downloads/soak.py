@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,6 @@ from .soak_people import Mixed, People, Truth
 from .soak_worker import POINTS, Orders, Trap, begin
 
 LEASE = 1.0  # seconds
-#: A lease that was renewed as late as can be ends so many seconds later; and so long it takes to cut what has lost its slot.
-_SURE = LEASE / 2
 _KINDS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "reset": lambda chance: {"after": chance.choice([None, 1, chance.randrange(300_000)])},
     "cut": lambda chance: {"after": chance.randrange(300_000)},
@@ -110,10 +108,15 @@ def is_stopped(pid: int) -> bool:
 class Soak:
     """Some workers at a time on one catalogue, one after the other."""
 
+    hosts: tuple[str, ...] = ("",)  # that they run on; "": this one
+
     def __init__(
         self, orders: Orders, sandbox: Sandbox, mixed: Mixed, seed: int, *, processes: int = 4,
     ) -> None:  # fmt: skip
         self.orders, self.sandbox, self.processes = orders, sandbox, processes
+        # A lease that was renewed as late as can be ends so many seconds later; and so long it takes to cut what has lost
+        # its slot.
+        self.sure = orders.lease / 2
         self.chance = random.Random(seed)
         self.truth = Truth(sandbox)
         for one in mixed.ids:
@@ -132,9 +135,9 @@ class Soak:
     def stops(self) -> int:
         return sum(len(worker.stops) for worker in self.workers)
 
-    def rage(self, kills: int, *, calm: bool = False) -> None:
-        """Let everything go wrong until so many processes have been killed; `calm`: only kill and stop."""
-        while self.ends["killed"] < kills:
+    def rage(self, until: Callable[[], bool], *, calm: bool = False) -> None:
+        """Let everything go wrong until it is enough; `calm`: only kill and stop."""
+        while not until():
             self._tend(self.processes)
             if self.running and self.chance.random() < 0.08:
                 self.chance.choice(self.running).kill()
@@ -190,8 +193,10 @@ class Soak:
     def _changes(self, worker: Worker) -> Iterator[tuple[float, int]]:
         """When a connection was opened (1), and when one was closed or counts no more (-1)."""
         stops = [(stop[0], stop[1] if len(stop) > 1 else time.monotonic()) for stop in worker.stops]
-        without = [(start + _SURE, end + _SURE) for start, end in stops if end - start > _SURE]
-        without += [(jump, jump + _SURE) for jump in self.jumps]
+        without = [
+            (start + self.sure, end + self.sure) for start, end in stops if end - start > self.sure
+        ]
+        without += [(jump, jump + self.sure) for jump in self.jumps]
         for opened, closed in worker.connections():
             lost = [start for start, end in without if start < closed and opened < end]
             end = max(opened, min([closed, *lost]))
@@ -204,7 +209,7 @@ class Soak:
             worker.look()
             if worker.stopped:
                 pause = self.resume_at.setdefault(
-                    worker, now + self.chance.uniform(0.3, 2.5) * LEASE
+                    worker, now + self.chance.uniform(0.3, 2.5) * self.orders.lease
                 )
                 if now >= pause:
                     del self.resume_at[worker]
@@ -217,9 +222,9 @@ class Soak:
             self._begin(armed=armed)
 
     def _begin(self, *, armed: bool) -> None:
-        orders = Orders(
-            self.orders.database, self.orders.folder, self.orders.out, self.orders.urls, number=len(self.workers),
-            threads=self.chance.randint(1, 4), follow=armed and self.chance.random() < 0.7, lease=LEASE,
+        orders = replace(
+            self.orders, number=len(self.workers), threads=self.chance.randint(1, 4),
+            follow=armed and self.chance.random() < 0.7, host=self.chance.choice(self.hosts),
             trap=self._trap() if armed and self.chance.random() < 0.5 else None,
             layout=self.chance.choice(["flat", "flat", "collection/date/tile"]),
         )  # fmt: skip

@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class Trap:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker is to do. `folder` holds what the workers say of themselves.
+    """What a worker is to do. `folder` holds what the workers say of themselves; `host` is where it believes to run.
 
     `shift` there holds the seconds by which every worker's view of the database's clock is wrong.
     """
@@ -69,6 +70,7 @@ class Orders:
     beat: float = 0.125
     trap: Trap | None = None
     layout: str = "flat"
+    host: str = ""
 
     @property
     def opened(self) -> Path:
@@ -91,6 +93,8 @@ def _work(orders: Orders) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if orders.trap is not None:
         _Armed(orders.trap, orders.said)
+    if orders.host:
+        setattr(socket, "gethostname", lambda: orders.host)  # noqa: B010 - mypy
     _shift_clock(orders.folder / "shift")
     _note_connections(orders.opened)
     try:
@@ -107,13 +111,17 @@ def _download(orders: Orders) -> str:
     from satcat.api.patience import Patience
     from satcat.database import Database
     from satcat.downloads import worker
-    from satcat.errors import RateLimitedError, SourceUnavailableError
+    from satcat.errors import CatalogueUnreachableError, RateLimitedError, SourceUnavailableError
     from satcat.sync.store import store
 
     retries = Retries(attempts=3, first_wait=0.01, longest_wait=0.05)
     http = HttpClient(user_agent=f"soak {orders.number}", retries=retries)
     api = ODataAPI("sandbox", "sandbox", **orders.urls, http=http)
-    with Database.open(orders.database) as database:
+    try:
+        opened = Database.open(orders.database)
+    except CatalogueUnreachableError as error:  # nothing is begun yet
+        return f"outage: {error}"
+    with opened as database:
 
         def keep(product):
             with database.write() as connection:

@@ -53,6 +53,9 @@ class Server:
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url.set(drivername="postgresql+psycopg")
+        self._engine = sa.create_engine(
+            self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
+        )
         self._names = (f"satcat_{uuid.uuid4().hex[:12]}_{n}" for n in itertools.count())
         try:
             version = int(self._ask("SHOW server_version_num"))
@@ -94,8 +97,7 @@ class Server:
         return self.url.set(database=database).render_as_string(hide_password=False)
 
     def _ask(self, query: str) -> Any:
-        engine = sa.create_engine(self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        with self._engine.connect() as connection:
             result = connection.exec_driver_sql(query)
             return result.scalar() if result.returns_rows else None
 

@@ -25,7 +25,7 @@ from satcat.sandbox import REMOVED, Sandbox
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
 from satcat.sync.verify import verify
-from tests.engines import Catalogues
+from tests.engines import Catalogues, Files
 
 from .conftest import ALL, NOW, mirrored, source_of, truth
 from .crashing import sync_and_die
@@ -218,7 +218,7 @@ def play(catalogues: Catalogues, examples: int, steps: int) -> None:
 
 
 def test_the_mirror_equals_the_truth_once_things_are_quiet(catalogues):
-    play(catalogues, examples=12, steps=20)
+    play(catalogues, examples=12 if isinstance(catalogues, Files) else 4, steps=20)
 
 
 @pytest.mark.long

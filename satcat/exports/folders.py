@@ -47,7 +47,7 @@ def beside(target: Path) -> Iterator[Path]:
 def _refuse_what_cannot_move(target: Path) -> None:
     if target.exists() and not target.is_dir():
         raise FilterError(f"{target} is a file: name a folder")
-    if target.is_mount():
+    if os.path.ismount(target):  # Path.is_mount fails on Windows before Python 3.12
         raise FilterError(f"{target} is where a file system is mounted: name a folder inside it")
     if Path.cwd().is_relative_to(target):
         raise FilterError(f"{target} is where you are: name a folder inside it")

@@ -98,7 +98,7 @@ def slow(run: Run) -> dict[str, Taken]:
         ours = in_child(f"{folder}/satcat.db", url, "first")
         found = {peer: run.foreign("list", peer, url) for peer in LISTERS if run.peers}
     assert all(taken["products"] == count for taken in found.values()), found
-    return {"satcat": {**ours, "products": count}, **found}
+    return {"satcat": {**ours, "products": count, "delay": delay}, **found}
 
 
 def peers(run: Run, count: int) -> dict[str, Taken]:
@@ -156,8 +156,9 @@ def _beside(count: int, first: Taken, theirs: dict[str, Taken]) -> Iterator[Resu
 def _slow(found: dict[str, Taken]) -> Iterator[Result]:
     """All that a slow source has: four pages at a time, and one."""
     mine, count = found["satcat"]["seconds"], int(found["satcat"]["products"])
+    delay = found["satcat"]["delay"]
     for peer in LISTERS:
-        what = f"sync of {count:,} from a source that takes a second a page, beside {peer} listing"
+        what = f"sync of {count:,} from a source that takes {delay:g} s for a page, beside {peer} listing"
         said = f"{found[peer]['seconds']:.1f} s" if peer in found else "not installed"
         met = found[peer]["seconds"] > mine if peer in found else None
         yield Result(what, f"{mine:.1f} s", said, "faster", met=met)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from satcat.api.base import SatelliteAPI
+    from satcat.copying.run import CopyReport
     from satcat.downloads.adopt import AdoptReport
     from satcat.downloads.check import FilesReport
     from satcat.downloads.marks import Changed, Marked, Which
@@ -203,6 +204,12 @@ class Catalogue:
         from satcat import readonly
 
         return readonly.query(self.database, statement, params, seconds=seconds)
+
+    def copy(self, where: str | Path, **how: Any) -> CopyReport:
+        """Make a new catalogue at a path or URL equal to this one; `how` as for `copying.run.copy`."""
+        from satcat.copying import run
+
+        return run.copy(self.database, str(where), **how)
 
     # Asking for downloads, which needs none either
 

@@ -15,7 +15,6 @@ from satcat.errors import DifferencesError
 
 if TYPE_CHECKING:
     from satcat.copying.comparing import Compared
-    from satcat.copying.run import CopyReport
     from satcat.database import Database
     from satcat.sync.report import SyncProgress
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 @satcat_command(
     exits=(3, 8),
     example="""
-    satcat copy satcat.db /backup/satcat.db
-    satcat copy --check satcat.db /backup/satcat.db
+    satcat copy satcat.db postgresql://satcat@db.example.org/satcat
+    satcat copy --check satcat.db postgresql://satcat@db.example.org/satcat
     """,
 )
 @click.argument("source", metavar="SRC")
@@ -37,9 +36,10 @@ if TYPE_CHECKING:
 def command(settings: Settings, /, *, out: Output, source: str, target: str, check: bool) -> None:
     """Copy a catalogue into a new one, and show that both are equal.
 
-    SRC and DST are paths or URLs. SRC may be in use: what is copied is what it holds at the start. DST must be new, or
-    empty; it cannot be used until it is whole. After an interruption the same command goes on. Digests of every
-    table are compared in the end. Files of products, and your own tables, are not copied.
+    SRC and DST are paths or URLs, so that a catalogue can move between SQLite and PostgreSQL. SRC may be in use:
+    what is copied is what it holds at the start. DST must be new or empty; it cannot be used until it is whole. After
+    an interruption the same command goes on, with what SRC holds then. In the end the digests of every table are
+    compared, and shown. Downloaded files stay where they are; tables and views of your own are not copied.
     """
     from satcat import progress
     from satcat.database import Database
@@ -47,22 +47,21 @@ def command(settings: Settings, /, *, out: Output, source: str, target: str, che
     watch = progress.of_sync(quiet=settings.quiet)
     with Database.open(source) as opened:
         try:
-            if check:
-                tables = _compare(opened, target, watch)
-            else:
-                tables = _copy(settings, opened, target, watch)
+            tables = (
+                _compare(opened, target, watch) if check else _copy(settings, opened, target, watch)
+            )
         finally:
             watch.end()
     columns = ("table", "rows", "rows_in_dst", "different", "digest", "digest_of_dst")
-    out.write(
-        map(_row, tables), columns, in_table=columns[:5] if check else ("table", "rows", "digest")
-    )
+    shown = columns[:5] if check else ("table", "rows", "digest")
+    out.write(map(_row, tables), columns, in_table=shown)
     different = [found for found in tables if not found.equal]
+    names = wording.without_password(target), wording.without_password(source)
     if different:
         what = ", ".join(f"{found.table} ({found.example})" for found in different)
-        raise DifferencesError(f"{target} differs from {source} in {what}")
+        raise DifferencesError(f"{names[0]} differs from {names[1]} in {what}")
     if check:
-        settings.say(f"{target} equals {source}")
+        settings.say(f"{names[0]} equals {names[1]}")
 
 
 def _compare(source: Database, where: str, watch: SyncProgress) -> list[Compared]:
@@ -78,27 +77,20 @@ def _copy(settings: Settings, source: Database, where: str, watch: SyncProgress)
 
     started = time.monotonic()
     report = copy(source, where, watch)
-    _tell(settings, report, source, where, time.monotonic() - started)
-    return report.tables
-
-
-def _tell(
-    settings: Settings, report: CopyReport, source: Database, where: str, seconds: float
-) -> None:
-    rows = sum(found.source.rows for found in report.tables)
-    there = rows - report.written
+    seconds = max(time.monotonic() - started, 0.1)
     settings.say(
-        f"{where} equals {source.name} as of {wording.moment(report.at)}: "
-        f"{wording.count(report.products, 'product')}, {wording.count(rows, 'row')} in all "
-        f"({there:,} were there), in {wording.duration(seconds)}"
+        f"{wording.without_password(where)} equals {source.name} as of {wording.moment(report.at)}: "
+        f"{wording.count(report.products, 'product')}, {wording.count(report.written, 'row')} written "
+        f"in {wording.duration(seconds)} ({report.written / seconds:,.0f} a second)"
     )
     if report.own:
-        settings.say(f"your own tables and views are not copied: {', '.join(report.own)}")
+        settings.say(f"not copied, for they are your own: {', '.join(report.own)}")
     if report.running:
         settings.say(
-            f"{wording.count(report.running, 'download')} ran meanwhile: workers of {where} take them over when "
-            "their leases are over"
+            f"{wording.count(report.running, 'download')} under way: what comes of it is known to {source.name} alone; "
+            "a worker of the copy would begin it again"
         )
+    return report.tables
 
 
 def _row(found: Compared) -> dict[str, object]:

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, event
 
 from satcat import wording
+from satcat.canonical import integer
 from satcat.database import Database
 from satcat.errors import (
     CatalogueBusyError,
@@ -280,7 +281,7 @@ def _from_json(text: str) -> Any:
     """JSON as JSONB prints it: with all digits of a number that a float is, and in an order of its own."""
     return json.loads(
         text,
-        parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits),
+        parse_int=integer,
         object_pairs_hook=lambda pairs: dict(sorted(pairs)),
     )
 

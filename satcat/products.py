@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from satcat import times
-from satcat.canonical import to_json
+from satcat.canonical import to_json, whole
 
 #: What an attribute may hold: JSON's scalars. Numbers are finite, integers fit in 64 bits.
 AttributeValue: TypeAlias = str | int | float | bool | None
@@ -159,7 +159,7 @@ def canonical_attributes(attributes: Mapping[str, AttributeValue]) -> str:
 
 
 def _number(value: float) -> float:
-    return int(value) if value.is_integer() else value
+    return whole(value) if value.is_integer() else value
 
 
 #: The source columns that JSON has a form for; in table order, as all of them, of which they are the first.

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, ColumnElement, Connection, Table
 
 from satcat import times
-from satcat.canonical import to_json
+from satcat.canonical import integer, to_json, whole
 from satcat.columns import Instant, Json
 from satcat.errors import CatalogueError
 
@@ -197,17 +197,12 @@ def _json(value: str) -> str:
 # PostgreSQL keeps numbers of JSON as decimals, and prints 1e+16 as 10000000000000000 and -0.0 as 0.0.
 
 
-def _integer(text: str) -> float:
-    number = int(text) if len(text) < 25 else 1 << 63
-    return number if -(1 << 63) <= number < 1 << 63 else float(text)
-
-
 def _real(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise ValueError(text)
     if 1e16 <= abs(number) < 1 << 63:
-        return int(number)
+        return whole(number)
     return number or 0.0
 
 
@@ -215,7 +210,7 @@ def _constant(text: str) -> float:
     raise ValueError(text)
 
 
-_decode = json.JSONDecoder(parse_float=_real, parse_int=_integer, parse_constant=_constant).decode
+_decode = json.JSONDecoder(parse_float=_real, parse_int=integer, parse_constant=_constant).decode
 
 _CONVERSIONS: dict[type, Callable[[Any], Any]] = {
     Instant: _instant,

@@ -49,7 +49,7 @@ ODD: dict[str, dict[str, Any]] = {
     "large": {"cloud_cover": 1e308, "east": 5e-324, "attributes": {"large": 1e308, "small": 5e-324}},
     "numbers": {
         "attributes": {
-            "whole": 1.0, "16": 1e16, "17": 1.2345e17, "22": 1e22, "int": 2**63 - 1, "least": -(2**63),
+            "whole": 1.0, "16": 1e16, "17": 6.354329768696349e16, "22": 1e22, "int": 2**63 - 1, "least": -(2**63),
             "third": 1 / 3, "true": True, "null": None, "text": "1.0",
         }
     },

@@ -16,6 +16,7 @@ DAMAGE = {
     ),
     "JSON": (f"UPDATE products SET attributes = '{{' {WHERE}", "attributes"),
     "infinite JSON": (f"UPDATE products SET attributes = '[1e999]' {WHERE}", "attributes"),
+    "endless JSON": (f"UPDATE products SET attributes = '[{'9' * 400}]' {WHERE}", "attributes"),
     "JSON of no number": (f"UPDATE products SET attributes = '[NaN]' {WHERE}", "attributes"),
     "JSON's null": ("UPDATE sync_runs SET report = 'null' WHERE id = 1", "report"),
     "JSON of half a character": (f"UPDATE products SET attributes = '[\"\\ud800\"]' {WHERE}", "attributes"),

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import DBAPIError
 
 from satcat import filesystems, locks
+from satcat.batches import batches
 from satcat.database import Database
 from satcat.errors import (
     CatalogueBusyError,
@@ -156,10 +157,9 @@ class SqliteDatabase(Database):
     def _fill_tiles(self, connection: Connection) -> None:
         from satcat.tiles import rows
 
-        marks = ", ".join("?" * len(tiles.columns))
-        connection.exec_driver_sql(
-            f"INSERT INTO tiles VALUES ({marks})", [tuple(row) for row in rows()]
-        )
+        statement = f"INSERT INTO tiles VALUES ({', '.join('?' * len(tiles.columns))})"
+        for part in batches(rows(), 1000):
+            connection.exec_driver_sql(statement, [tuple(row) for row in part])
 
     def named(self, error: object) -> BaseException | None:
         """What the driver complains of, in our own words; None: unknown."""

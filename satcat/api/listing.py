@@ -135,14 +135,12 @@ class Walk(Generic[RowT]):
         self._given: set[str] = set()
         self._position: datetime | None = None
         self._server_time: datetime | None = None
+        self._ended = False
 
     def pages(self) -> Iterator[Page[RowT]]:
         """Yield the pages in order, each with rows that are new; the last one says that it is."""
-        ended = False
-        for page in self._by_key(Request(self._key, self._interval, count=self._count)):
-            ended = page.last
-            yield page
-        if not ended:
+        yield from self._by_key(Request(self._key, self._interval, count=self._count))
+        if not self._ended:
             yield Page([], position=self._position, last=True, server_time=self._server_time)
 
     def _by_key(self, request: Request) -> Iterator[Page[RowT]]:
@@ -162,6 +160,7 @@ class Walk(Generic[RowT]):
             if end is not None and after >= end:
                 return
             request = replace(request, interval=Interval(after, end), count=False)
+            del batch  # before the next one comes: each takes megabytes
 
     def _instant(
         self, request: Request, instant: datetime, first: Batch[RowT]
@@ -215,11 +214,12 @@ class Walk(Generic[RowT]):
             if not self._remember:
                 self._given = {entry.identity for entry in batch.entries}
         self._server_time = batch.server_time
+        self._ended = outer and not batch.more
         return Page(
             rows=[entry.row for entry in new if not isinstance(entry.row, Reject)],
             rejects=[entry.row for entry in new if isinstance(entry.row, Reject)],
             position=self._position,
-            last=outer and not batch.more,
+            last=self._ended,
             server_time=batch.server_time,
             count=batch.count,
             warnings=[warning for entry in new for warning in entry.warnings],

@@ -144,11 +144,12 @@ class ODataAPI(SatelliteAPI):
         if rest is None:
             yield Page([], last=True, count=total if whole else 0)
             return
-        for page in products.pages(
+        pages = products.pages(
             SENSING_START, PUBLICATION, rest, count=count and rest == whole, remember=True
-        ):
-            yield page if total is None else replace(page, count=total)
-            total = None
+        )
+        if total is not None:
+            yield replace(next(pages), count=total)
+        yield from pages
 
     def ids(
         self, filters: SearchFilters, window: Interval, *, published_before: datetime | None = None

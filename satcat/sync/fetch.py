@@ -15,7 +15,6 @@ from typing import Generic, Self, TypeVar
 TaskT = TypeVar("TaskT")
 ItemT = TypeVar("ItemT")
 
-_WAITING = 2  # items fetched ahead of the handling thread, so that memory stays flat
 _TICK = 0.2  # seconds between looks at whether to stop
 
 
@@ -36,6 +35,9 @@ class Fetchers(Generic[TaskT, ItemT]):
 
     `results` gives the items as they come, those of one task in order, and ends when every task has. An error in a
     listing is raised there. Tasks are hashable.
+
+    So that memory stays flat, an item is asked for only when there is room for it: for one in each thread, and for the
+    one that is being handled.
     """
 
     def __init__(
@@ -46,9 +48,9 @@ class Fetchers(Generic[TaskT, ItemT]):
     ) -> None:
         self._listing, self._stop = listing, stop
         self._tasks: queue.SimpleQueue[TaskT | None] = queue.SimpleQueue()
-        self._items: queue.Queue[tuple[TaskT, ItemT | _Ended | BaseException]] = queue.Queue(
-            _WAITING
-        )
+        self._items: queue.SimpleQueue[tuple[TaskT, ItemT | _Ended | BaseException]]
+        self._items = queue.SimpleQueue()
+        self._room = threading.Semaphore(threads + 1)
         self._closing = threading.Event()
         self._dropped: set[TaskT] = set()
         self._open = 0
@@ -96,23 +98,27 @@ class Fetchers(Generic[TaskT, ItemT]):
                 raise item
             elif task not in self._dropped:
                 yield Fetched(task, item)
+            del item
+            self._room.release()
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             try:
-                for item in self._listing(task):
-                    if not self._hand_on(task, item) or task in self._dropped:
-                        break
-                self._hand_on(task, _Ended())
+                listing = self._listing(task)
+                while self._wait_for_room() and self._hand_on(task, listing):
+                    pass
             except BaseException as error:  # noqa: BLE001 - `results` raises it
-                self._hand_on(task, error)
+                self._items.put((task, error))
 
-    def _hand_on(self, task: TaskT, item: ItemT | _Ended | BaseException) -> bool:
-        """Wait for room; False if nobody wants items any more."""
+    def _wait_for_room(self) -> bool:
+        """Whether there is room for one more item; False if nobody wants any more."""
         while not self._closing.is_set():
-            try:
-                self._items.put((task, item), timeout=_TICK)
-            except queue.Full:
-                continue
-            return True
+            if self._room.acquire(timeout=_TICK):
+                return True
         return False
+
+    def _hand_on(self, task: TaskT, listing: Iterator[ItemT]) -> bool:
+        """Fetch one item, and hand it on; False if it was the end."""
+        item = _Ended() if task in self._dropped else next(listing, _Ended())
+        self._items.put((task, item))
+        return not isinstance(item, _Ended)

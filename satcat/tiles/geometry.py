@@ -12,11 +12,14 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from satcat import footprints
+from satcat.batches import batches
 from satcat.globe import collected, cut
 from satcat.tiles import ids, mgrs, wrs2
 from satcat.tiles.ids import Grid
 
 Geometries: TypeAlias = npt.NDArray[np.object_]
+
+_AT_ONCE = 5000  # tiles whose rows are made at once
 
 
 class TileRow(NamedTuple):
@@ -85,15 +88,17 @@ def rows_of(tile_ids: Sequence[str]) -> Iterator[TileRow]:
 def _rows(
     grid: Grid, tile_ids: list[str], areas: list[float], land: Sequence[bool | None]
 ) -> Iterator[TileRow]:
-    shapes = _cut_polygons(grid, tile_ids)
-    boxes = shapely.bounds(shapes).tolist()
-    for place in np.flatnonzero(shapely.get_num_geometries(shapes) > 1):
-        boxes[place] = footprints.box(shapes[place])
-    stored = shapely.to_wkb(shapes, output_dimension=2, byte_order=1).tolist()
-    columns = zip(tile_ids, boxes, stored, areas, land, strict=True)
-    for tile_id, (west, south, east, north), wkb, area, holds_land in columns:
-        epsg = ids.epsg(tile_id)
-        yield TileRow(tile_id, grid, epsg, west, south, east, north, wkb, area, holds_land)
+    """The polygons of some thousands at a time: those of all would stay in memory for good, scattered as they are."""
+    for part in batches(zip(tile_ids, areas, land, strict=True), _AT_ONCE):
+        shapes = _cut_polygons(grid, [tile_id for tile_id, *_ in part])
+        boxes = shapely.bounds(shapes).tolist()
+        for place in np.flatnonzero(shapely.get_num_geometries(shapes) > 1):
+            boxes[place] = footprints.box(shapes[place])
+        stored = shapely.to_wkb(shapes, output_dimension=2, byte_order=1).tolist()
+        for (tile_id, area, holds_land), box, wkb in zip(part, boxes, stored, strict=True):
+            west, south, east, north = box
+            epsg = ids.epsg(tile_id)
+            yield TileRow(tile_id, grid, epsg, west, south, east, north, wkb, area, holds_land)
 
 
 @cache

@@ -26,7 +26,7 @@ from satcat.products import (
 
 # Rows of one INSERT. Triggers make SQLite keep, for each statement, what every page was before it: half the time if a
 # statement is one row. It binds at most 32,766 values.
-_AT_ONCE = 100
+_AT_ONCE = 500
 _ROW = f"({', '.join('?' * (len(SOURCE_COLUMNS) + 3))})"
 _HASHED = (*SOURCE_COLUMNS, "content_hash")
 _ADDED = (*_HASHED, "first_seen_at", "changed_at")

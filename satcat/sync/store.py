@@ -19,7 +19,7 @@ from satcat.api.base import Deletion
 from satcat.batches import batches
 from satcat.columns import Instant, Json
 from satcat.errors import FootprintError, TimeError
-from satcat.functions import alone_with
+from satcat.functions import alone_with, each
 from satcat.models import deleted_products, downloads, products, scope_products, scopes  # fmt: skip
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
 from satcat.sync import rows
@@ -140,13 +140,13 @@ def _store_chunk(
 
 def _known(connection: Connection, ids: list[str]) -> dict[str, Any]:
     columns = sa.select(products.c.id, products.c.pk, products.c.content_hash)
-    return {row.id: row for row in connection.execute(columns.where(products.c.id.in_(ids)))}
+    return {row.id: row for row in connection.execute(columns.where(products.c.id.in_(each(ids))))}
 
 
 def _move_back(connection: Connection, new: list[list[Any]]) -> None:
     """Take the tombstones of products that are listed again; when they were first seen is remembered."""
     ids = [row[rows.ID] for row in new]
-    graves = sa.delete(deleted_products).where(deleted_products.c.id.in_(ids))
+    graves = sa.delete(deleted_products).where(deleted_products.c.id.in_(each(ids)))
     records = {
         row.id: row.record or {}
         for row in connection.execute(
@@ -172,7 +172,7 @@ def _leave_scopes(connection: Connection, pks: list[int]) -> None:
 def link(connection: Connection, ids: list[str], scope_id: int, slice_: int) -> None:
     """Note that the source lists these products for this slice of the scope."""
     listed = sa.select(sa.literal(scope_id), sa.literal(slice_), products.c.pk).where(
-        products.c.id.in_(ids)
+        products.c.id.in_(each(ids))
     )
     known = sa.exists().where(
         scope_products.c.scope_id == scope_id,

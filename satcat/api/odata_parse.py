@@ -9,6 +9,7 @@ Checksum `[{}]`, values whose type is not the one they declare).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ Place: TypeAlias = "Footprint | FootprintError | None"
 
 _SOURCE = "cdse"
 _MAX_ID = 128
+_NO_ID = re.compile(r"[ /\\]")
 _MAX_NAME = 512
 _MAX_RAW = 100_000
 _NEVER = 9999  # the year of an eviction that will not come
@@ -197,7 +199,7 @@ def _id(record: object) -> tuple[Record, str]:
 
 def is_id(text: str) -> bool:
     """Tell whether this may be a product's id: no blanks, slashes or control characters, and not long."""
-    plain = text.isprintable() and not any(mark in text for mark in " /\\")
+    plain = text.isprintable() and not _NO_ID.search(text)
     return plain and 0 < len(text) <= _MAX_ID and text.strip(".") != ""
 
 

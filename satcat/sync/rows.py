@@ -92,7 +92,7 @@ def stored(image: SatelliteImage) -> list[Any]:
             values[place] = times.to_text(moment)
     attributes, said = image.attributes, to_json(image.attributes)
     values[-1] = said
-    if any(type(value) is float and value.is_integer() for value in attributes.values()):
+    if [value for value in attributes.values() if type(value) is float and value.is_integer()]:
         said = canonical_attributes(attributes)
     plain = {name: value for name, value in zip(PLAIN_COLUMNS, values) if value is not None}  # noqa: B905
     values.append(digest(plain, said, image.footprint))

@@ -246,14 +246,20 @@ def each(
 
 
 def insert_or_leave(dialect: Dialect, table: sa.Table) -> Any:
-    """An INSERT that passes over rows whose key is there already, be it by another's writing at the same moment."""
+    """An INSERT that passes over rows whose key is there already, be it by another's writing at the same moment.
+
+    The result's `rowcount` is how many were inserted.
+    """
+    inserted: Any
     if dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as on_server
 
-        return on_server(table).on_conflict_do_nothing()
-    from sqlalchemy.dialects.sqlite import insert
+        inserted = on_server(table).on_conflict_do_nothing()
+    else:
+        from sqlalchemy.dialects.sqlite import insert
 
-    return insert(table).on_conflict_do_nothing()
+        inserted = insert(table).on_conflict_do_nothing()
+    return inserted.execution_options(preserve_rowcount=True)
 
 
 class alone_with(FunctionElement[Any]):  # noqa: N801

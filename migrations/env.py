@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import context
 from sqlalchemy import Connection
 
@@ -20,12 +21,15 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
 
 def run(connection: Connection) -> None:
     """Run what Alembic was asked for, inside the connection's transaction."""
+    schema = None
     if connection.dialect.name == "postgresql":
+        schema = connection.scalar(sa.select(sa.func.current_schema()))
         dialect: Any = connection.dialect
         dialect.ischema_names = {**dialect.ischema_names, "geometry": on_postgresql.Geometry}
     context.configure(
         connection=connection,
         target_metadata=metadata,
+        version_table_schema=schema,  # another one on the search path may be a catalogue too
         include_name=include_name,
         compare_server_default=True,
         transaction_per_migration=False,

@@ -72,10 +72,15 @@ BEGIN
 END $$
 """
 
-# Counts that rows were taken out of are made anew from the rows that are left.
+# Counts that rows were taken out of are made anew from the rows that are left. They are locked before that (by an upsert,
+# for whoever recounts them at the same moment has deleted what was there): what others add is then seen, or added later.
 _RECOUNT = f"""
 CREATE FUNCTION satcat_recount(groups tile_months[]) RETURNS void {_FUNCTION} AS $$
 BEGIN
+    INSERT INTO tile_months AS held ({_COLUMNS})
+    SELECT g.tile_id, g.product_type, g.month, g.collection, 0, 0, 0, 0, 0 FROM unnest(groups) AS g
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT (tile_id, collection, product_type, month) DO UPDATE SET products = held.products;
     DELETE FROM tile_months AS held USING unnest(groups) AS g
     WHERE held.tile_id = g.tile_id AND held.product_type = g.product_type AND held.month = g.month
         AND held.collection = g.collection;
@@ -86,6 +91,10 @@ BEGIN
         AND p.sensing_start >= CAST(g.month || '-01 00:00+00' AS timestamptz)
         AND p.sensing_start < (CAST(g.month || '-01' AS timestamp) + interval '1 month') AT TIME ZONE 'UTC'
     {_GROUPED};
+    INSERT INTO tile_years AS held ({_YEAR_COLUMNS})
+    SELECT DISTINCT g.tile_id, g.product_type, left(g.month, 4), g.collection, 0, 0, 0 FROM unnest(groups) AS g
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT (tile_id, collection, product_type, year) DO UPDATE SET products = held.products;
     DELETE FROM tile_years AS held USING unnest(groups) AS g
     WHERE held.tile_id = g.tile_id AND held.product_type = g.product_type AND held.year = left(g.month, 4)
         AND held.collection = g.collection;
@@ -133,6 +142,24 @@ BEGIN
 END $$
 """
 
+_EMPTIED = f"""
+CREATE FUNCTION satcat_count_none() RETURNS trigger {_FUNCTION} AS $$
+BEGIN
+    DELETE FROM tile_months;
+    DELETE FROM tile_years;
+    RETURN NULL;
+END $$
+"""
+
+_EMPTIED = f"""
+CREATE FUNCTION satcat_count_none() RETURNS trigger {_FUNCTION} AS $$
+BEGIN
+    DELETE FROM tile_months;
+    DELETE FROM tile_years;
+    RETURN NULL;
+END $$
+"""
+
 _TRIGGERS = (
     """CREATE TRIGGER tile_months_insert AFTER INSERT ON products
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION satcat_count_in()""",
@@ -140,6 +167,8 @@ _TRIGGERS = (
     REFERENCING OLD TABLE AS taken NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION satcat_count_again()""",
     """CREATE TRIGGER tile_months_delete AFTER DELETE ON products
     REFERENCING OLD TABLE AS taken FOR EACH STATEMENT EXECUTE FUNCTION satcat_count_out()""",
+    """CREATE TRIGGER tile_months_truncate AFTER TRUNCATE ON products
+    FOR EACH STATEMENT EXECUTE FUNCTION satcat_count_none()""",
 )
 
 _TILE_COVERAGE = """
@@ -168,6 +197,7 @@ DERIVED = (
     _RECOUNT,
     _TAKEN,
     _CHANGED,
+    _EMPTIED,
     *_TRIGGERS,
     _TILE_COVERAGE,
 )

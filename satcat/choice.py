@@ -18,7 +18,7 @@ from satcat import scenes, space
 from satcat.conditions import Condition, is_one_of
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
-from satcat.functions import as_text, is_like
+from satcat.functions import as_number, as_text, is_like
 from satcat.models import downloads, products
 
 #: Short names for columns that people sort, choose and group by, beside the columns' own.
@@ -212,7 +212,7 @@ def _newest_version() -> list[ColumnElement[Any]]:
     return [
         _version().desc().nulls_last(),
         sa.case((c.processing_baseline == _TEST_BASELINE, 1), else_=0),
-        sa.cast(c.processing_baseline, sa.Double()).desc().nulls_last(),
+        as_number(c.processing_baseline).desc().nulls_last(),
         c.processing_baseline.desc().nulls_last(),
         c.publication_date.desc().nulls_last(),
         c.origin_date.desc().nulls_last(),

@@ -22,7 +22,12 @@ from satcat.models import products
 Condition: TypeAlias = ColumnElement[bool]
 _Wrap: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
-_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]""")
+# What both databases take for quoted. PostgreSQL's E'...' may have no backslash, for that may quote a quote; `...` and
+# [...], quotes of SQLite's alone, hold words only.
+_QUOTED = re.compile(
+    r"""[eE]'(?:[^'\\]|'')*'|(?<![eE])'(?:[^']|'')*'|"(?:[^"]|"")*"|`[\w ]*`|\[[\w ,]*\]"""
+)
+_OPERATORS = re.compile(r"::|@>|<@(?!\w)")  # PostgreSQL's; no parameter of SQLite's
 
 
 def conditions(filters: SearchFilters, wrap: _Wrap) -> list[Condition]:
@@ -102,9 +107,9 @@ def sensed(start: ColumnElement[Any], filters: SearchFilters) -> list[Condition]
 
 def _enclosed(where: str) -> str:
     """A person's SQL condition in parentheses, which nothing in it can close."""
-    bare = _QUOTED.sub("''", where)
+    bare = _OPERATORS.sub(" ", _QUOTED.sub(" ", where))
     for unusable in ("'", '"', "`", "[", ";", "--", "/*", "?", ":", "@", "$"):
-        if unusable in bare.replace("''", ""):
+        if unusable in bare:
             raise FilterError(f"--where {where}: a condition cannot hold a bare {unusable}")
     depth = 0
     for character in bare:

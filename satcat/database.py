@@ -198,7 +198,7 @@ class Database(ABC):
     def check_finished(self) -> None:
         """Raise CatalogueUnfinishedError if a copy of another catalogue was begun here, and is not whole yet."""
         with self.read() as connection:
-            if sa.inspect(connection).has_table(unfinished_copy.name):
+            if unfinished_copy.name in self._table_names(connection):
                 source = connection.scalar(sa.select(unfinished_copy.c.source))
                 raise CatalogueUnfinishedError(
                     f"{self.name} is an unfinished copy: `satcat copy {source} {self.name}` goes on with it; or remove it"

@@ -65,6 +65,27 @@ def _text_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     return f"to_char(({instant}) AT TIME ZONE 'UTC', '{form}') COLLATE \"C\""
 
 
+class as_number(FunctionElement[float]):  # noqa: N801
+    """The number that a text begins with, 0 if it begins with none, as SQLite casts; NULL for NULL."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+@compiles(as_number, "sqlite")
+def _number_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS REAL)"
+
+
+@compiles(as_number, "postgresql")
+def _number_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    # not more digits than a float may have
+    number = r"'^\s*([-+]?(?:\d{1,200}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,2}(?!\d))?)'"
+    begun = f"CAST(substring({text} FROM {number}) AS double precision)"
+    return f"coalesce({begun}, CASE WHEN {text} IS NOT NULL THEN 0 END)"
+
+
 class _Glob(TypeDecorator[str]):
     """A pattern with * and ?: a regular expression in PostgreSQL."""
 

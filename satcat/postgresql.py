@@ -42,13 +42,26 @@ except ImportError:
 #: "SATC": tells our advisory locks from other programs' ones.
 _OURS = 0x53415443
 _SETTINGS = {
-    "timezone": "UTC",
     "lock_timeout": "30s",
     "idle_in_transaction_session_timeout": "5min",
     "client_min_messages": "warning",
     "jit": "off",  # compiling takes longer than these queries do
 }
+# Whatever people set: values are read and written by these.
+_NEEDED = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "default_transaction_read_only": "off",  # a transaction that only reads says so
+}
+#: Who pages through results may do nothing for longer than who writes.
+PATIENT = """
+    SELECT set_config('idle_in_transaction_session_timeout', '1d', true)
+    WHERE current_setting('idle_in_transaction_session_timeout') = '5min'
+"""
 _CONNECTING: dict[str, Any] = {
+    "client_encoding": "UTF8",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -60,6 +73,18 @@ _LINGERS = 1.0  # seconds for which the server may not have noticed yet that a s
 _EXTENSIONS = ("postgis", "btree_gist")
 _DURABLY = """
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
+"""
+# They may be in a schema that the search path leaves out. Without a schema to work in, theirs must not become that.
+_REACH_EXTENSIONS = """
+    SELECT set_config('search_path', concat_ws(', ', current_setting('search_path'),
+        string_agg(DISTINCT quote_ident(nspname), ', ')), false)
+    FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+    WHERE extname = ANY(%s) AND nspname <> ALL(current_schemas(true)) AND current_schema() IS NOT NULL
+    HAVING count(*) > 0
+"""
+# Functions keep the path that they were made under, and others may write than who made them: no "$user" in it.
+_NAME_SCHEMAS = """
+    SELECT set_config('search_path', string_agg(quote_ident(name), ', '), true) FROM unnest(current_schemas(false)) AS name
 """
 _HELD = """
     SELECT a.pid, a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -73,6 +98,15 @@ _REFUSALS = (
     "authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist", "not permitted to log in",
     "permission denied", "invalid connection option", "definition of service",
 )  # fmt: skip
+
+#: What helps where the server refuses a statement, by its code.
+_ADVICE = {
+    "23503": "a row of a table of your own refers to one that is to go: declare its foreign key with ON DELETE CASCADE, "
+    "or do without",
+    "42501": "{said}: ask its owner for the right (GRANT)",
+    "57014": "the server broke a statement off ({said}): narrow what is asked for, or have its administrator allow more "
+    "(statement_timeout)",
+}
 
 
 class PostgresDatabase(Database):
@@ -90,6 +124,7 @@ class PostgresDatabase(Database):
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args={**_CONNECTING, "application_name": _application("")},
+            isolation_level="READ COMMITTED",
             pool_pre_ping=True,
             pool_size=8,
             max_overflow=32,
@@ -117,13 +152,13 @@ class PostgresDatabase(Database):
             CatalogueLockedError: another process holds it.
         """
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()  # its end frees the lock
             with self.translated():
                 self._session = self._lead(connection, purpose)
             try:
                 yield
             finally:
                 self._session = None
-                connection.detach()  # its end frees the lock
 
     def _lead(self, connection: Connection, purpose: str) -> int:
         """Take the lock; returns the server's process that holds it."""
@@ -150,6 +185,7 @@ class PostgresDatabase(Database):
         with self._connected(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         ) as connection:
+            connection.exec_driver_sql(PATIENT)
             yield connection
 
     @contextlib.contextmanager
@@ -178,6 +214,7 @@ class PostgresDatabase(Database):
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS, writer)))
             for extension in _EXTENSIONS:
                 self._install(connection, extension)
+            connection.execute(sa.text(_NAME_SCHEMAS))
             yield connection
 
     def _install(self, connection: Connection, extension: str) -> None:
@@ -210,6 +247,12 @@ class PostgresDatabase(Database):
 
     def _table_names(self, connection: Connection) -> set[str]:
         """Of tables and views in the schema, less those of extensions."""
+        if connection.scalar(sa.select(sa.func.current_schema())) is None:
+            path = connection.scalar(sa.text("SHOW search_path"))
+            raise CatalogueError(
+                f"{self.name}: no schema of the search path {path or '(empty)'} is there for this role: "
+                "create it, grant its use, or name another"
+            )
         return set(
             connection.scalars(
                 sa.text(
@@ -261,10 +304,11 @@ def _keys(connection: Connection) -> tuple[int, int]:
 
 def _prepare(driver: Any, _: object) -> None:
     theirs = set(re.findall(r"(?:-c\s*|--)([\w-]+)=", driver.info.options))
-    for name, value in _SETTINGS.items():
-        if name in {given.replace("-", "_") for given in theirs} - {"timezone"}:
+    for name, value in (_SETTINGS | _NEEDED).items():
+        if name in {given.replace("-", "_") for given in theirs} - _NEEDED.keys():
             continue
         driver.execute("SELECT set_config(%s, %s, false)", (name, value))
+    driver.execute(_REACH_EXTENSIONS, [list(_EXTENSIONS)])
     driver.commit()
     driver.adapters.register_loader("numeric", _NumericLoader)
 
@@ -305,8 +349,8 @@ def _translate(where: str, error: object) -> CatalogueError | None:
         return CatalogueBusyError(where)
     if state.startswith("XX"):
         return CatalogueDamagedError(where, said)
-    if state == "42501":
-        return CatalogueError(f"{where}: {said}: ask its owner for the right (GRANT)")
+    if state in _ADVICE:
+        return CatalogueError(f"{where}: {_ADVICE[state].format(said=said)}")
     if state == "25006" or (state == "0A000" and "during recovery" in said):
         return CatalogueError(
             f"{where} cannot be written: the server is read-only, a copy of another perhaps"
@@ -314,11 +358,6 @@ def _translate(where: str, error: object) -> CatalogueError | None:
     if state.startswith("53"):
         return CatalogueError(
             f"{where} cannot grow ({said}): make room on the server; nothing stored is lost"
-        )
-    if state == "23503":
-        return CatalogueError(
-            f"{where}: a row of a table of your own refers to one that is to go: declare its foreign key with "
-            "ON DELETE CASCADE, or do without"
         )
     return None
 

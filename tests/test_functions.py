@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from satcat import times
 from satcat.columns import Instant, Text
 from satcat.database import Database
 from satcat.functions import (
+    as_number,
     as_text,
     contains,
     each,
@@ -54,6 +58,21 @@ def test_a_pattern_has_stars_and_question_marks_and_nothing_else(
 ) -> None:
     found = connection.scalar(sa.select(sa.case((is_like(text(value), pattern), 1), else_=0)))
     assert found == fnmatchcase(value, pattern)
+
+
+@given(text_=st.text(alphabet=st.sampled_from("0123456789.+-eE x"), max_size=12) | st.none())
+@example("1e5x").via("an exponent")
+@example("12.50e+2").via("an exponent")
+@example(" -.5").via("what is no digit first")
+@example("1e").via("no exponent")
+def test_a_text_is_the_number_that_it_begins_with(
+    connection: sa.Connection, text_: str | None
+) -> None:
+    assume(not re.search(r"[eE][-+]?\d{3}", text_ or ""))  # beyond what any version says
+    found = connection.scalar(sa.select(as_number(text(text_))))
+    with closing(sqlite3.connect(":memory:")) as plain:
+        (expected,) = plain.execute("SELECT CAST(? AS REAL)", [text_]).fetchone()
+    assert found == expected
 
 
 @given(digits=st.text(alphabet="0123456789ab", min_size=3, max_size=3))

@@ -138,10 +138,10 @@ def _same(one: AttributeValue, other: object) -> bool:
 
 def _platform(found: Mapping[str, AttributeValue]) -> str | None:
     """`SENTINEL-2` and `A` as `S2A`, `LANDSAT-8` as `L8`; what is neither stays as it is."""
-    name = fields.text(found.get(_MISSION))
+    name = fields.word(found.get(_MISSION))
     if name is None:
         return None
-    serial = fields.text(found.get(_SERIAL)) or ""
+    serial = fields.word(found.get(_SERIAL)) or ""
     match = _FAMILY.fullmatch(name.upper())
     if match is None:
         return name
@@ -150,13 +150,13 @@ def _platform(found: Mapping[str, AttributeValue]) -> str | None:
 
 def _level(value: object) -> str | None:
     """`S2MSI2A` as `L2A`, `LEVEL1` and 1 as `L1`."""
-    said = fields.text(str(value) if isinstance(value, int) else value)
+    said = fields.word(str(value) if isinstance(value, int) else value)
     match = _LEVEL.fullmatch(said.upper()) if said else None
     return f"L{match[1]}{match[2]}" if match else said
 
 
 def _direction(value: object) -> str | None:
-    said = fields.text(value)
+    said = fields.word(value)
     return said and said.upper()
 
 
@@ -166,14 +166,14 @@ def _orbit(value: object) -> int | None:
 
 #: Column, the spellings of its attribute (newest first), how it is read.
 _COLUMNS: tuple[tuple[str, tuple[str, ...], Callable[[object], Any]], ...] = (
-    ("product_type", ("productType",), fields.text),
+    ("product_type", ("productType",), fields.word),
     ("processing_level", ("processingLevel", "processing:level"), _level),
-    ("processing_baseline", ("processingBaseline",), fields.text),
-    ("instrument", ("instrumentShortName",), fields.text),
-    ("tile_id", ("tileId",), fields.text),
+    ("processing_baseline", ("processingBaseline",), fields.word),
+    ("instrument", ("instrumentShortName",), fields.word),
+    ("tile_id", ("tileId",), fields.word),
     ("relative_orbit", ("relativeOrbitNumber",), _orbit),
     ("absolute_orbit", ("orbitNumber",), _orbit),
     ("orbit_direction", ("orbitDirection",), _direction),
-    ("polarisation", ("polarisationChannels",), fields.text),
+    ("polarisation", ("polarisationChannels",), fields.word),
     ("cloud_cover", ("cloudCover",), fields.finite),
 )

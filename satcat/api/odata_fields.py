@@ -16,9 +16,11 @@ from satcat.products import AttributeValue
 
 ValueT = TypeVar("ValueT")
 
-#: Longer text is cut; so are longer names of attributes.
-MAX_TEXT, MAX_NAME = 10_000, 200
+#: Longer text is cut; so are longer names of attributes. What columns hold beside names is a word, or nothing.
+MAX_TEXT, MAX_NAME, MAX_WORD = 10_000, 200, 200
 MAX_INTEGER = 2**63 - 1
+#: In bytes; a larger size is none: sums of a million products still fit in 64 bits.
+MAX_SIZE = 10**13
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: How many hexadecimal digits each checksum has.
@@ -102,6 +104,12 @@ def text(value: object) -> str | None:
     return storable(value) if isinstance(value, str) and value.strip() else None
 
 
+def word(value: object) -> str | None:
+    """Text that is neither blank nor long, so that any database can put it into an index."""
+    found = text(value)
+    return found if found is None or len(found) <= MAX_WORD else None
+
+
 def boolean(value: object) -> bool | None:
     """True or false, not 1 or "true"."""
     return value if isinstance(value, bool) else None
@@ -125,7 +133,7 @@ def integer(value: object, most: int = MAX_INTEGER) -> int | None:
 
 def size(value: object) -> int | None:
     """A size in bytes. CDSE's 0 means unknown, and stays 0 here."""
-    return integer(value) if isinstance(value, int) else None
+    return integer(value, MAX_SIZE) if isinstance(value, int) else None
 
 
 def finite(value: object) -> float | None:

@@ -36,7 +36,7 @@ def begun(source: Database, where: str) -> Iterator[Database]:
 
 
 def _begin(connection: Connection, target: Database, source: str) -> None:
-    if sa.inspect(connection).has_table(unfinished_copy.name):
+    if unfinished_copy.name in sa.inspect(connection).get_table_names():  # of this schema alone
         known = connection.scalar(sa.select(unfinished_copy.c.source))
         if known != source:
             raise FilterError(

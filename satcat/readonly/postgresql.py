@@ -21,6 +21,7 @@ from satcat import times
 from satcat.canonical import to_json
 from satcat.database import Database
 from satcat.errors import FilterError, SatcatError
+from satcat.postgresql import PATIENT
 
 # What is quoted or a comment, a cast, a parameter, a per cent sign (which the driver would take for one of its own).
 _TOKENS = re.compile(
@@ -53,6 +54,7 @@ class Rows:
                 self._open.callback(connection.invalidate)  # with whatever the statement may set
                 connection.begin()
             driver: Any = connection.connection.driver_connection
+            driver.execute(PATIENT)
             _set(driver, "cursor_tuple_fraction", "1")  # all rows are wanted
             if seconds is not None:
                 _set(driver, "statement_timeout", f"{max(1, round(seconds * 1000))}ms")

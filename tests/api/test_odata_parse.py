@@ -272,7 +272,7 @@ def test_a_footprint_that_is_none_is_kept_raw() -> None:
     ("key", "value", "column"),
     [
         ("ContentLength", -1, "size_bytes"), ("ContentLength", "12", "size_bytes"),
-        ("ContentLength", 2**70, "size_bytes"), ("ContentLength", True, "size_bytes"),
+        ("ContentLength", 2**70, "size_bytes"), ("ContentLength", 2**62, "size_bytes"), ("ContentLength", True, "size_bytes"),
         ("Online", "true", "online"), ("PublicationDate", "yesterday", "publication_date"),
         ("ModificationDate", 5, "modification_date"), ("OriginDate", "2024-13-01T00:00:00Z", "origin_date"),
         ("EvictionDate", "never", "eviction_date"), ("S3Path", ["x"], "s3_path"),

@@ -527,6 +527,7 @@ def test_hostile_deletions_never_raise(overrides: dict[str, Any]) -> None:
     assert isinstance(row, Deletion | Reject)
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_anything_at_all_is_a_row_or_a_reject(value: object) -> None:
     assert isinstance(odata_parse.product(value, "X").row, Reject)

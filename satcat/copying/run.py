@@ -69,6 +69,7 @@ def copy(source: Database, where: str, watch: SyncProgress | None = None) -> Cop
             found = digests(connection, watch)
             run.report.tables = [Compared(t, made, found[t]) for t, made in run.digests.items()]
             _insist(run.report.tables, source, target)
+            writing.analyze(connection, (*COPIED, *DERIVED))
             targets.end(connection)
     return run.report
 

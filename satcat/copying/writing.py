@@ -15,6 +15,8 @@ from satcat.copying.rows import Key, Row, Shape
 from satcat.errors import CatalogueError
 from satcat.functions import each
 
+#: Classes of PostgreSQL's errors that a row is to blame for: data, constraints, limits, and PostGIS's own.
+_OF_ROWS = ("22", "23", "54", "XX")
 #: Rows of one INSERT, for triggers make each statement dear; SQLite binds at most 32,766 values.
 _AT_ONCE = 100
 
@@ -48,16 +50,23 @@ def _copy(connection: Connection, shape: Shape, rows: Sequence[Row]) -> None:
     try:
         copy(connection, table.name, [column.name for column in table.columns], rows)
     except psycopg.Error as error:
+        by_driver = error.sqlstate is None and isinstance(error, psycopg.DataError)
+        if not by_driver and (error.sqlstate or "")[:2] not in _OF_ROWS:
+            raise
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        line = re.search(r"COPY \w+, line (\d+)", error.diag.context or "")
-        if line:
-            raise _refused(shape.name(rows[int(line[1]) - 1]), 1, said) from error
-        if isinstance(error, psycopg.IntegrityError):
-            raise _refused(shape.name(rows[0]), len(rows), said) from error
-        if isinstance(error, psycopg.DataError):  # of the driver, which does not say which row
-            bad = next((row for row in rows if any("\0" in v for v in row if type(v) is str)), None)
-            raise _refused(shape.name(bad or rows[0]), 1 if bad else len(rows), said) from error
-        raise
+        at = _place(error.diag.context or "", rows)
+        name, number = shape.name(rows[at or 0]), len(rows) if at is None else 1
+        raise _refused(name, number, said) from error
+
+
+def _place(context: str, rows: Sequence[Row]) -> int | None:
+    """Which row is to blame: the server says it, where the driver has not refused a text with a zero byte; None: unknown."""
+    if line := re.search(r"COPY \w+, line (\d+)", context):
+        return int(line[1]) - 1
+    with_zero = (
+        place for place, row in enumerate(rows) if any("\0" in v for v in row if type(v) is str)
+    )
+    return next(with_zero, None)
 
 
 def _refused(name: str, number: int, said: object) -> CatalogueError:
@@ -84,6 +93,12 @@ def clear(
             (column,) = constraint.columns
             values = each([row[places[column.name]] for row in rows])
             connection.execute(sa.delete(table).where(column.in_(values)))
+
+
+def analyze(connection: Connection, tables: Iterable[Table]) -> None:
+    """Let a server know at once what it holds now; of itself it would, a minute later. SQLite does without."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
 
 
 def numbered(tables: Iterable[Table]) -> list[Table]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from satcat import integrity
+from satcat.copying import writing
 from satcat.copying.comparing import compare
+from satcat.copying.rows import Row, Shape
 from satcat.database import Database
-from satcat.errors import CatalogueError, CatalogueUnfinishedError, FilterError
+from satcat.errors import (
+    CatalogueError,
+    CatalogueUnfinishedError,
+    CatalogueUnreachableError,
+    FilterError,
+)
 from satcat.models import products
 from satcat.products import SatelliteImage
 from satcat.sync import store
@@ -93,6 +100,35 @@ def test_the_other_engine_goes_on_numbering_above_all_numbers_ever_given(
         store.store(connection, [make_product()], scope_id=1, at=MOMENT)
         assert (connection.scalar(sa.select(sa.func.max(products.c.pk))) or 0) > ever
         assert list(integrity.check(connection)) == []
+
+
+def test_a_server_knows_at_once_what_it_holds(both: Make, filled: dict[str, str]) -> None:
+    target = both("postgresql")
+    copied(filled["sqlite"], target)
+    ((estimate,),) = plainly(
+        target, "SELECT reltuples::integer FROM pg_class WHERE relname = 'products'"
+    )
+    assert [(estimate,)] == plainly(target, "SELECT count(*) FROM products")
+
+
+def test_a_copy_whose_server_session_is_ended_says_so_and_is_finished_by_the_same_command(
+    both: Make, filled: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = both("postgresql")
+    insert = writing.insert
+
+    def insert_and_lose(connection: sa.Connection, shape: Shape, piece: Sequence[Row]) -> None:
+        if shape.table is products:
+            pid = connection.scalar(sa.select(sa.func.pg_backend_pid()))
+            plainly(target, f"SELECT pg_terminate_backend({pid})")
+        insert(connection, shape, piece)
+
+    monkeypatch.setattr(writing, "insert", insert_and_lose)
+    with pytest.raises(CatalogueUnreachableError):
+        copied(filled["sqlite"], target)
+    monkeypatch.undo()
+    copied(filled["sqlite"], target)
+    assert_equal(filled["sqlite"], target)
 
 
 @from_either

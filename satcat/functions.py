@@ -232,7 +232,10 @@ class _Listed(TypeDecorator[Any]):
         return dialect.type_descriptor(sa.ARRAY(self.of))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value if dialect.name == "postgresql" else json.dumps(value)
+        if dialect.name != "postgresql":
+            return json.dumps(value)
+        # no text of PostgreSQL's has such a character, so that none is one of these
+        return [one for one in value if not isinstance(one, str) or "\0" not in one]
 
 
 class _each(FunctionElement[Any]):  # noqa: N801

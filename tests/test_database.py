@@ -26,6 +26,7 @@ from satcat.errors import (
 from satcat.models import SCHEMA_VERSION, downloads, tiles
 from satcat.readonly import sqlite as readonly
 from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
+from tests.engines import CATALOGUE_FILE
 
 
 def edit(path: Path, *statements: str) -> None:
@@ -220,6 +221,7 @@ def test_another_url_is_refused_without_its_password(url: str) -> None:
 # What a catalogue's file is like
 
 
+@CATALOGUE_FILE
 def test_a_catalogue_has_its_pages_its_journal_and_its_mark(database: Database) -> None:
     with database.read() as connection:
         pragmas = {

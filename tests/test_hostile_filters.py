@@ -81,7 +81,8 @@ def test_a_filter_s_text_is_compared_and_never_run(
         "contains": lambda text: meant in text, "name": lambda text: literal(meant, text),
     }  # fmt: skip
     same = fits.get(field, lambda text: text == meant)
-    assume(not any("\x00" in value for value in values) or field in EQUAL)
+    if not (field in EQUAL and database.engine.dialect.name == "sqlite"):
+        assume(not any("\x00" in value for value in values))
     with database.engine.connect() as connection, connection.begin() as transaction:
         store(connection, images, scope_id=None, at=START)
         expected = {image.id for image in images if same(getattr(image, column))}
@@ -167,6 +168,6 @@ def test_a_condition_reads_one_expression_and_changes_nothing(
     connection: Connection, make_product: Make, where: str
 ) -> None:
     store(connection, [make_product(id="a")], scope_id=None, at=START)
-    with pytest.raises(FilterError, match="--where"):
+    with pytest.raises(FilterError, match="--where"), connection.begin_nested():
         list(select.iterate(connection, SearchFilters(where=where)))
     assert connection.scalar(sa.text("SELECT count(*) FROM products")) == 1

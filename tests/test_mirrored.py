@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from satcat import mirrored, times
 from satcat.database import Database
 from satcat.filters import SearchFilters
+from satcat.functions import insert_or_leave
 from satcat.mirrored import NOT_FINISHED, NOT_MIRRORED, NOTHING, REJECTS_OPEN, Survey
 from satcat.models import scopes, sync_cursors, sync_rejects, sync_windows
 from satcat.times import Interval
@@ -67,11 +68,8 @@ def mirror(
         window = {"window_start": day(start), "window_end": day(end), "status": status}
         connection.execute(sa.insert(sync_windows).values(scope_id=number, slice=n, **window))
         cursor = {"feed": "publication", "position": day(followed_to)}
-        connection.execute(
-            sa.insert(sync_cursors)
-            .prefix_with("OR IGNORE")
-            .values(scope_id=number, slice=n, **cursor)
-        )
+        held = insert_or_leave(connection.dialect, sync_cursors)
+        connection.execute(held, [{"scope_id": number, "slice": n, **cursor}])
     return number
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,10 @@ def image(**overrides: Any) -> SatelliteImage:
         "id": "7", "source": "cdse", "name": "S2B_…", "collection": "SENTINEL-2", "sensing_start": SENSED,
     }  # fmt: skip
     return SatelliteImage(**given | overrides)
+
+
+#: What PostGIS takes for a footprint.
+POINT = struct.pack("<BIdd", 1, 1, -0.1, 1 / 3)
 
 
 def stored(connection: sa.Connection, product: SatelliteImage) -> None:
@@ -180,6 +185,8 @@ DEGREES = st.floats(-90, 90)
     )
 )  # fmt: skip
 def test_the_hash_can_be_worked_out_again_from_the_stored_row(scratch, product):
+    if scratch.engine.dialect.name == "postgresql" and product.footprint is not None:
+        product = replace(product, footprint=POINT)  # which takes no other bytes
     with scratch.write() as connection:
         connection.execute(sa.delete(products))
         stored(connection, product)

@@ -376,11 +376,15 @@ def test_a_condition_that_is_none_is_refused_in_one_line(
     connection: Connection, where: str
 ) -> None:
     for use in (select.count, check_where, ids):
-        with pytest.raises(FilterError, match="--where") as caught:
+        with (
+            pytest.raises(FilterError, match="--where") as caught,
+            connection.begin_nested(),
+        ):
             use(connection, SearchFilters(where=where))
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.sqlite_only("says it in SQLite's words")
 @pytest.mark.parametrize(
     "where",
     ["name LIKE '%(x)s%'", "name LIKE '%;%' OR 1", "name != '--' AND name != ')'", "name != 'it''s'", "\"id\" = 'a'",
@@ -406,7 +410,7 @@ def test_an_error_while_rows_are_read_is_told_as_the_condition_s(
     connection: Connection, make_product: Make
 ) -> None:
     keep(connection, make_product())
-    with pytest.raises(FilterError, match="overflow"):
+    with pytest.raises(FilterError, match=r"overflow|out of range"):
         ids(connection, SearchFilters(where="abs(-9223372036854775808 + 0 * size_bytes) > 0"))
 
 

@@ -12,6 +12,9 @@ from satcat.errors import FilterError
 from satcat.models import downloads
 from satcat.snapshots import snapshot
 from satcat.sqlite import APPLICATION_ID
+from tests.engines import CATALOGUE_FILE
+
+pytestmark = CATALOGUE_FILE
 
 
 def test_a_snapshot_is_a_catalogue_of_what_was_stored(database: Database, tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ def find(connection: Connection, id_or_name: str) -> list[SatelliteImage]:
     """
     text = id_or_name.strip()
     bare = stem(text)
+    if "\0" in text:  # nothing that is stored has one
+        return []
     # "/" follows "." in ASCII: the name with any suffix
     named = sa.or_(products.c.name == bare, _between(products.c.name, f"{bare}.", f"{bare}/"))
     for condition in (products.c.id == text, named):

@@ -94,7 +94,10 @@ def _touching(
     sure, open_ = _by_index(connection, ready, interval)
     if not open_:
         return sure
-    return sure + _tested(connection, [is_one_of(products.c.pk, open_), *found], ready.touches)
+    for part in batches(open_, _BATCH):
+        among = [is_one_of(products.c.pk, part), *found]
+        sure += _tested(connection, among, ready.touches, streamed=False)
+    return sure
 
 
 def _by_index(
@@ -116,12 +119,18 @@ def _by_index(
 
 
 def _tested(
-    connection: Connection, found: list[Condition], test: Callable[[Sequence[bytes]], Flags]
-) -> list[int]:
-    """The keys of those of these products whose footprint passes the test."""
+    connection: Connection, found: list[Condition], test: Callable[[Sequence[bytes]], Flags],
+    *, streamed: bool = True,
+) -> list[int]:  # fmt: skip
+    """The keys of those of these products whose footprint passes the test.
+
+    Args:
+        streamed: they may be many; a server then hands them out batch by batch, which takes more journeys.
+    """
     statement = sa.select(products.c.pk, products.c.footprint).where(*found, _OUTLINED)
+    options = {"yield_per": _BATCH} if streamed else {}
     passed: list[int] = []
-    for page in connection.execute(statement, execution_options={"yield_per": _BATCH}).partitions():
+    for page in connection.execute(statement, execution_options=options).partitions(_BATCH):
         keys, stored = zip(*page, strict=True)
         passed += [key for key, fits in zip(keys, test(stored).tolist(), strict=True) if fits]
     return passed

@@ -25,8 +25,6 @@ _NEVER = 1e7  # days before and after it
 # SQLite's julianday() rounds to milliseconds, so that a day may come out later than the instant itself.
 _ROUNDING = 1 / 86_400  # a second, in days
 
-_BATCH = 10_000  # rows in memory at once
-
 # What lies in one area lies on pages all over the file, and is read twice: 256 MB, if there is as much to read.
 _LARGE_CACHE = "PRAGMA cache_size = -262144"
 
@@ -70,20 +68,17 @@ def entries(connection: Connection, boxes: Sequence[Box], interval: Interval) ->
         first = -_NEVER if interval.start is None else _day(interval.start) - _ROUNDING
         last = _NEVER if interval.end is None else _day(interval.end) + _ROUNDING
         return iter(connection.exec_driver_sql(_IN_SQLITE, (json.dumps(boxes), first, last)))
-    return _streamed(connection, *_on_server(boxes, interval))
+    # no cursor on the server: each look into one takes a journey there and back
+    return iter(connection.execute(*_on_server(boxes, interval)))
 
 
 def is_any_met(connection: Connection, boxes: Sequence[Box]) -> bool:
     """Tell whether the box of any product meets one of these."""
-    return next(entries(connection, boxes, Interval(None, None)), None) is not None
-
-
-def _streamed(
-    connection: Connection, statement: sa.TextClause, given: dict[str, Any]
-) -> Iterator[Any]:
-    """The rows, a few in memory at a time, for as long as they are asked for."""
-    with connection.execute(statement, given, execution_options={"yield_per": _BATCH}) as rows:
-        yield from rows
+    if connection.dialect.name == "sqlite":
+        return next(entries(connection, boxes, Interval(None, None)), None) is not None
+    statement, given = _on_server(boxes, Interval(None, None))
+    met = sa.exists(statement.columns(sa.column("pk")).subquery("met").select())
+    return bool(connection.scalar(sa.select(met), given))
 
 
 def _on_server(boxes: Sequence[Box], interval: Interval) -> tuple[sa.TextClause, dict[str, Any]]:

@@ -140,12 +140,12 @@ class CatalogueBusyError(CatalogueError):
 class CatalogueUnreachableError(CatalogueBusyError):
     """The server that keeps the catalogue does not answer, or has ended the session."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        SatcatError.__init__(self, where, reason)
-        self.where, self.reason = where, reason
+    def __init__(self, where: str, reason: str, what: str = "does not answer") -> None:
+        SatcatError.__init__(self, where, reason, what)
+        self.where, self.reason, self.what = where, reason, what
 
     def __str__(self) -> str:
-        return f"the server of {self.where} does not answer ({self.reason}): check that it runs, and try again"
+        return f"the server of {self.where} {self.what} ({self.reason}): check that it runs, and try again"
 
 
 class CatalogueUnfinishedError(CatalogueError):

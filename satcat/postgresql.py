@@ -198,7 +198,7 @@ class PostgresDatabase(Database):
                 held = connection.execute(sa.text(_HELD), {"ours": _OURS, "key": leader}).first()
                 if held is None or held.pid != self._session:
                     raise CatalogueUnreachableError(
-                        self.name, "it has ended the session that led this sync"
+                        self.name, "another may lead by now", "has ended this sync's session"
                     )
             if durable:
                 connection.execute(sa.text(_DURABLY))

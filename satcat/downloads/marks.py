@@ -18,7 +18,7 @@ from satcat.columns import utc_now
 from satcat.downloads import patterns, wanted
 from satcat.downloads.again import FRESH, change
 from satcat.downloads.rowlocks import hold
-from satcat.functions import alone_with, insert_or_leave
+from satcat.functions import insert_or_leave
 from satcat.models import STATUSES, downloads, products
 
 Which: TypeAlias = Select[Any] | Iterable[str]
@@ -108,7 +108,6 @@ def mark(
     which, unclear = _products(connection, which)
     total = Marked(**unclear)
     for chosen in _selections(which):
-        connection.execute(sa.select(alone_with("products")))  # no sync drops what is just marked
         hold(connection, chosen)
         groups = list(_groups(connection, chosen))
         total += _marked(groups, include) + _moved(connection, chosen, include, priority)

@@ -12,13 +12,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Select
 
+from satcat.functions import alone_with
 from satcat.models import downloads
 
 
 def hold(connection: Connection, ids: Select[Any] | Iterable[str]) -> None:
-    """Keep others from the rows of these products until the transaction ends; waits for those that are at one."""
+    """Keep others from the rows of these products until the transaction ends; waits for those that are at one.
+
+    Nor does a sync drop a product that nobody seemed to want.
+    """
     if connection.dialect.name == "sqlite":
         return
+    connection.execute(sa.select(alone_with("products")))
     chosen = ids if isinstance(ids, Select) else list(ids)
     locked = _rows(downloads.c.product_id.in_(chosen)).with_for_update().subquery()
     connection.execute(sa.select(sa.func.count()).select_from(locked))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from typing import Any
+
+#: What no database takes in a text: NUL, and halves of characters, as Python has them for bytes that are no UTF-8.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def to_json(value: Any) -> str:

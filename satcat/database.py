@@ -265,8 +265,12 @@ def _url(where: str | Path) -> sa.URL | None:
         return None
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError:  # which may quote a password
+    except (sa.exc.ArgumentError, ValueError):  # which may quote a password
         url = None
+    if url is not None and "@" in (
+        url.host or ""
+    ):  # the driver would name what follows the first one
+        raise FilterError("--db: in the password of a URL, write %40 for @, and %25 for %")
     kinds = ("sqlite", *_ON_SERVER)
     named = url is not None and (url.database or "service" in url.query)  # of ~/.pg_service.conf
     if url is None or url.drivername not in kinds or not named or url.database == ":memory:":

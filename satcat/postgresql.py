@@ -15,6 +15,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
@@ -36,6 +37,7 @@ from satcat.models import tiles
 try:
     import psycopg
     from psycopg.adapt import Loader
+    from psycopg.types.datetime import TimestamptzLoader
 except ImportError:
     raise MissingLibraryError("a catalogue in PostgreSQL", "psycopg", "postgres") from None
 
@@ -311,6 +313,22 @@ def _prepare(driver: Any, _: object) -> None:
     driver.execute(_REACH_EXTENSIONS, [list(_EXTENSIONS)])
     driver.commit()
     driver.adapters.register_loader("numeric", _NumericLoader)
+    driver.adapters.register_loader("timestamptz", _InstantLoader)
+
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+class _InstantLoader(TimestamptzLoader):
+    """What Python has no datetime for, as 'infinity', is the last instant or the first."""
+
+    def load(self, data: Any) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            text = bytes(data).decode()
+            early = text.startswith("-") or text.endswith("BC")
+            return _FIRST if early else _LAST
 
 
 class _NumericLoader(Loader):

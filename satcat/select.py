@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select
 
 from satcat import space
+from satcat.canonical import UNSTORABLE
 from satcat.choice import Choice, chosen, group, order
 from satcat.conditions import Condition, check_where, is_one_of, where_errors
 from satcat.errors import FilterError
@@ -122,6 +123,8 @@ def find(connection: Connection, id_or_name: str) -> list[SatelliteImage]:
         FilterError: several ids begin so.
     """
     text = id_or_name.strip()
+    if UNSTORABLE.search(text):
+        return []
     bare = stem(text)
     if "\0" in text:  # nothing that is stored has one
         return []

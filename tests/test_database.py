@@ -210,8 +210,10 @@ def test_an_sqlite_url_is_a_path(catalogue_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://me:secret@host/satcat", "sqlite://", "sqlite:///:memory:"]
-)
+    "url",
+    ["mysql://me:secret@host/satcat", "sqlite://", "sqlite:///:memory:", "postgresql://me:a@secret@host/satcat",
+     "postgresql://me@host:secret/satcat", "postgresql://me:secret@host:port/satcat"],
+)  # fmt: skip
 def test_another_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(FilterError) as raised:
         Database.open(url)

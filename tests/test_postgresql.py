@@ -320,6 +320,46 @@ def test_the_longest_names_and_words_find_room_in_every_index(
     assert len(held_now[str(record["Id"])].tile_id or "") == odata_fields.MAX_WORD
 
 
+@pytest.mark.parametrize(
+    ("said", "year"),
+    [("infinity", 9999), ("-infinity", 1), ("20000-01-01", 9999), ("4000-01-01 BC", 1)],
+)
+def test_an_instant_that_python_has_none_for_is_the_last_or_the_first(
+    held: Database, make_product: Make, said: str, year: int
+) -> None:
+    put(held, make_product(id="a"))
+    plainly(address_of(held), f"UPDATE products SET sensing_end = '{said}'")
+    plainly(
+        address_of(held), f"INSERT INTO downloads (product_id, not_before) VALUES ('a', '{said}')"
+    )
+    with held.read() as connection:
+        (found,) = select.search(connection, SearchFilters()).values()
+        assert connection.scalar(sa.select(downloads.c.not_before)) == found.sensing_end
+    assert found.sensing_end is not None
+    assert found.sensing_end.year == year
+    assert faults(held) == ["altered: a the row is not what the source said"]
+
+
+# What somebody took away
+
+
+def test_a_trigger_or_an_index_that_is_gone_is_told_before_counts_are_wrong(held: Database) -> None:
+    plainly(
+        address_of(held),
+        "DROP TRIGGER tile_months_delete ON products",
+        "ALTER TABLE products DISABLE TRIGGER tile_months_insert",
+        "DROP INDEX ix_products_place",
+    )
+    gone = "is missing: make a whole catalogue of this one by `satcat copy`"
+    assert faults(held) == [
+        f"spatial index: the index ix_products_place {gone}",
+        f"tile_months: the trigger tile_months_delete {gone}",
+        "tile_months: the trigger tile_months_insert is disabled: enable it",
+    ]
+    with held.write() as connection:
+        integrity.rebuild_derived(connection)
+
+
 # People's conditions
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from satcat import times
+from satcat.canonical import UNSTORABLE
 from satcat.errors import TimeError
 from satcat.products import AttributeValue
 
@@ -22,7 +23,6 @@ MAX_INTEGER = 2**63 - 1
 #: In bytes; a larger size is none: sums of a million products still fit in 64 bits.
 MAX_SIZE = 10**13
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: How many hexadecimal digits each checksum has.
 _CHECKSUMS = {"MD5": 32, "BLAKE3": 64}
 _HEXADECIMAL = re.compile("[0-9a-f]+", re.ASCII)
@@ -61,7 +61,7 @@ def storable(text: str, limit: int = MAX_TEXT) -> str:
         text = text[:limit]
     if text.isprintable():  # as nearly all are; quicker than looking for each character
         return text
-    return _UNSTORABLE.sub("\ufffd", text)
+    return UNSTORABLE.sub("\ufffd", text)
 
 
 def shown(text: str) -> str:

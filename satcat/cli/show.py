@@ -82,11 +82,11 @@ def _download(connection: Connection, product_id: str) -> str | None:
 def _not_found(connection: Connection, which: str) -> str:
     import sqlalchemy as sa
 
+    from satcat.canonical import UNSTORABLE
     from satcat.models import deleted_products as gone
 
-    row = connection.execute(
-        sa.select(gone).where(sa.or_(gone.c.id == which, gone.c.name == which))
-    ).first()
+    named = sa.select(gone).where(sa.or_(gone.c.id == which, gone.c.name == which))
+    row = None if UNSTORABLE.search(which) else connection.execute(named).first()
     if row is None:
         return f"no product {which!r} is mirrored; `satcat status` says what is"
     when = wording.moment(row.deletion_date or row.noticed_at)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Table
 
 from satcat.batches import batches
+from satcat.canonical import UNSTORABLE
 from satcat.functions import each
 from satcat.models import deleted_products, downloads, products
 from satcat.select import MIN_PREFIX, stem
@@ -51,7 +52,7 @@ def _meant(connection: Connection, words: Iterable[str], tables: tuple[Table, ..
     distinct = dict.fromkeys(text for word in words if (text := word.strip()))
     exact: _Ids = {}
     begun: _Ids = {}
-    for batch in batches(distinct, BATCH):
+    for batch in batches((word for word in distinct if not UNSTORABLE.search(word)), BATCH):
         for table in tables:
             for look in (_by_id, by_name):
                 exact |= look(connection, table, [word for word in batch if word not in exact])

@@ -30,21 +30,29 @@ _YEARS = """
 """
 _YEAR_COLUMNS = "tile_id, product_type, year, collection, products, clear_products, size_bytes"
 _OFF = """
-    SELECT tgname FROM pg_trigger
-    WHERE tgrelid = CAST('products' AS regclass) AND NOT tgisinternal AND tgenabled <> 'O' ORDER BY 1
+    SELECT name, tgname IS NULL FROM unnest(CAST(%(names)s AS text[])) AS name LEFT JOIN pg_trigger
+        ON tgname = name AND tgrelid = CAST('products' AS regclass)
+    WHERE tgenabled IS DISTINCT FROM 'O' ORDER BY 1
 """
+_TRIGGERS = [f"tile_months_{event}" for event in ("insert", "update", "delete", "truncate")]
 _INVALID = """
     SELECT CAST(indexrelid AS regclass) FROM pg_index
     WHERE indrelid = CAST('products' AS regclass) AND NOT (indisvalid AND indisready) ORDER BY 1
 """
+_MISSING = "is missing: make a whole catalogue of this one by `satcat copy`"
+_PLACES = ("ix_products_place", "ix_products_place_180")
+_INDEXES = "SELECT indexname FROM pg_indexes WHERE tablename = 'products' AND schemaname = current_schema()"
 
 
 def check(connection: Connection) -> Iterator[Finding]:
     """Counts that do not follow from the products, and what keeps them and the spatial index right being switched off."""
     for (name,) in connection.exec_driver_sql(_INVALID):
         yield Finding("spatial index", f"the index {name} is not valid: REINDEX it")
-    for (name,) in connection.exec_driver_sql(_OFF):
-        yield Finding("tile_months", f"the trigger {name} is disabled: enable it")
+    for name in sorted(set(_PLACES) - _indexes(connection)):
+        yield Finding("spatial index", f"the index {name} {_MISSING}")
+    for name, is_missing in connection.exec_driver_sql(_OFF, {"names": _TRIGGERS}):
+        advice = _MISSING if is_missing else "is disabled: enable it"
+        yield Finding("tile_months", f"the trigger {name} {advice}")
     for true, kept in (
         (_MONTHS, f"SELECT {_COLUMNS} FROM tile_months"),
         (_YEARS, f"SELECT {_YEAR_COLUMNS} FROM tile_years"),
@@ -54,6 +62,10 @@ def check(connection: Connection) -> Iterator[Finding]:
         )
         for row in connection.exec_driver_sql(differing):
             yield Finding("tile_months", f"{row[0]} {row[1]} {row[2]} is not counted right")
+
+
+def _indexes(connection: Connection) -> set[str]:
+    return set(connection.exec_driver_sql(_INDEXES).scalars())
 
 
 def altered(connection: Connection) -> Iterator[str]:
@@ -67,7 +79,7 @@ def altered(connection: Connection) -> Iterator[str]:
 
 def rebuild(connection: Connection) -> None:
     """Make the spatial index and the counts again from the products."""
-    for index in ("ix_products_place", "ix_products_place_180"):
+    for index in sorted(set(_PLACES) & _indexes(connection)):
         connection.exec_driver_sql(f"REINDEX INDEX {index}")
     connection.exec_driver_sql("DELETE FROM tile_months")
     connection.exec_driver_sql(f"INSERT INTO tile_months ({_COLUMNS}) {_MONTHS}")

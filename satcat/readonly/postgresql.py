@@ -67,6 +67,9 @@ class Rows:
         except psycopg.Error as error:
             self.close()
             raise self._named(error) from None
+        except UnicodeEncodeError as error:
+            self.close()
+            raise FilterError(f"the SQL cannot be run: {error}") from None
         except BaseException:
             self.close()
             raise

@@ -97,6 +97,9 @@ def test_rows_whose_products_are_gone_are_still_called_by_their_names(
         _delete(connection, IDS[2], tombstone=False)
         gone = wanted.in_queue(connection, [STEM, "bbbbbbbb", "S5P_OFFL_L2__NO2"])
         assert gone == wanted.Wanted([IDS[0], IDS[2], IDS[3]], [], [])
+        odd = ["a\x00b", "\udcff\udcfe"]  # as a terminal or a file may hold it
+        assert wanted.in_queue(connection, odd) == wanted.Wanted([], odd, [])
+        assert [select.find(connection, word) for word in odd] == [[], []]
         assert marks.mark(connection, [STEM]).unknown == (STEM,)
         assert marks.retry(connection, [STEM, "nothing"]) == Changed(0, ("nothing",))
         assert marks.unmark(connection, [STEM, "bbbbbbbb", "nothing"]) == Changed(2, ("nothing",))

@@ -6,7 +6,11 @@ import time
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 
+from satcat.database import Database
+from satcat.downloads import marks
+from satcat.errors import CatalogueBusyError
 from satcat.sandbox import Sandbox
 from tests.postgres import OwnServer
 
@@ -37,18 +41,43 @@ class Fleet(Soak):
     ) -> None:  # fmt: skip
         super().__init__(orders, sandbox, mixed, seed, **how)
         self.server = server
-        self.restarts = self.terminations = self.cut_short = 0
+        self.restarts = self.terminations = self.cut_short = self.beside = 0
         self._turns = 0
 
     def _worsen(self) -> None:
         super()._worsen()
         self._turns += 1
+        if self._turns % 7 == 0:
+            self._edit_beside()
         if self._turns % 20 == 0:
             number = self.chance.choice([1, 3, 1000])
             self.cut_short += end_sessions(self.orders.database, number=number)
             self.terminations += 1
         if self._turns % 120 == 60:
             self.restart()
+
+    def _edit_beside(self) -> None:
+        """Change many rows at once beside the workers, as people do; nobody may ever be told of a deadlock."""
+        whole = [one for one in self.people.ids if one not in self.mixed.partial]
+        level, order = self.chance.randrange(10), self.chance.choice(["ASC", "DESC"])
+        in_order = f"SELECT product_id FROM downloads ORDER BY product_id {order} FOR UPDATE"
+        change = f"""UPDATE downloads SET priority = {level} FROM ({in_order}) AS r
+            WHERE r.product_id = downloads.product_id"""
+        impatient = sa.make_url(self.orders.database).update_query_dict(
+            {"options": "-c lock_timeout=300ms"}
+        )
+        try:
+            with Database.connect(impatient.render_as_string(hide_password=False)) as database:
+                with database.write() as connection:
+                    connection.execute(sa.text(change))
+                with database.write() as connection:
+                    marks.mark(connection, whole, priority=level)
+                    marks.retry(connection)
+        except CatalogueBusyError as error:  # a stopped worker has a row
+            if "lock timeout" not in str(error.__cause__):
+                raise
+        else:
+            self.beside += 1
 
     def restart(self) -> None:
         """Let the server crash, or be shut down, and come back: at once, or when leases are over."""
@@ -66,5 +95,5 @@ class Fleet(Soak):
     def figures(self) -> str:
         return (
             f"{self.restarts} restarts of the server, {self.terminations} times sessions ended "
-            f"({self.cut_short} in a transaction), {super().figures}"
+            f"({self.cut_short} in a transaction), {self.beside} changes of all rows, {super().figures}"
         )

@@ -22,6 +22,7 @@ from satcat.database import Database
 from satcat.downloads import queue, slots
 from satcat.models import account_slots, download_attempts, downloads, products
 from satcat.sandbox import Sandbox, packages
+from tests.engines import WRITE_LOCK
 
 from .soak import LEASE, Soak, Worker
 from .soak_people import INCLUDES, Mixed
@@ -286,6 +287,7 @@ def test_all_workers_stopped_at_once_go_on_where_they_were(
     assert len(sandbox.log.matching("$value")) == 1
 
 
+@WRITE_LOCK
 def test_a_worker_stopped_with_the_catalogue_in_its_hands_only_delays_the_others(
     stopped: Callable[..., Worker], publish: Publish, run: Callable[..., Any], sandbox: Sandbox,
     database: Database, out: Path,

@@ -214,8 +214,11 @@ class PostgresDatabase(Database):
                 raise CatalogueError(f"{self.name} is a database in {encoding}: create it in UTF8")
             _, writer = _keys(connection)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS, writer)))
+            # two schemas of a database share the extensions
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS, -1)))
             for extension in _EXTENSIONS:
                 self._install(connection, extension)
+            connection.exec_driver_sql(_REACH_EXTENSIONS, (list(_EXTENSIONS),))
             connection.execute(sa.text(_NAME_SCHEMAS))
             yield connection
 

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,17 @@ def test_two_catalogues_in_two_schemas_of_a_database_know_nothing_of_each_other(
         two.check_finished()
         with pytest.raises(CatalogueError, match="unfinished"):
             one.check_finished()
+
+
+def test_two_schemas_of_a_new_database_may_be_filled_at_once(bare: str) -> None:
+    plainly(bare, "CREATE SCHEMA one; CREATE SCHEMA two")
+
+    def make(path: str) -> list[str]:
+        with Database.open(within(bare, path), create=True) as made:
+            return faults(made)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(make, ("one", "two"))) == [[], []]
 
 
 @pytest.mark.parametrize("path", ["public", '"an odd one"'])

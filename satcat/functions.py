@@ -18,6 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from satcat.canonical import UNSTORABLE
 from satcat.columns import Text
 
 
@@ -232,10 +233,9 @@ class _Listed(TypeDecorator[Any]):
         return dialect.type_descriptor(sa.ARRAY(self.of))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if dialect.name != "postgresql":
-            return json.dumps(value)
-        # no text of PostgreSQL's has such a character, so that none is one of these
-        return [one for one in value if not isinstance(one, str) or "\0" not in one]
+        # what no text can be, none is
+        possible = [one for one in value if not isinstance(one, str) or not UNSTORABLE.search(one)]
+        return possible if dialect.name == "postgresql" else json.dumps(possible)
 
 
 class _each(FunctionElement[Any]):  # noqa: N801

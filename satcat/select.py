@@ -126,8 +126,6 @@ def find(connection: Connection, id_or_name: str) -> list[SatelliteImage]:
     if UNSTORABLE.search(text):
         return []
     bare = stem(text)
-    if "\0" in text:  # nothing that is stored has one
-        return []
     # "/" follows "." in ASCII: the name with any suffix
     named = sa.or_(products.c.name == bare, _between(products.c.name, f"{bare}.", f"{bare}/"))
     for condition in (products.c.id == text, named):

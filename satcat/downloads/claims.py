@@ -123,10 +123,11 @@ class Claims:
                 ours = False
             if not is_connected:
                 slots.release(connection, job.slot)
-            if not ours:  # last: who claims the row now holds slots when he comes to this
+        self._forget(job)
+        if not ours:  # by itself, for who has claimed the row may be stopped in the midst of noting the same
+            with self.database.write() as connection:
                 one, now = job.claimed, queue.clock(connection)
                 attempts.end(connection, one.product_id, one.claim, now, "lost", job.bytes_fetched)
-        self._forget(job)
         return ours
 
     @outwaited

@@ -1,4 +1,4 @@
-"""What the first release's tables have beside them in PostgreSQL: indexes over places, counts kept by triggers, the view.
+"""What the first release's tables have beside them in PostgreSQL: indexes over places, and counts kept by triggers.
 
 Triggers work once per statement, on all its rows together, so that a page of a listing costs a few statements.
 """
@@ -171,33 +171,5 @@ _TRIGGERS = (
     FOR EACH STATEMENT EXECUTE FUNCTION satcat_count_none()""",
 )
 
-_TILE_COVERAGE = """
-CREATE VIEW tile_coverage AS
-SELECT
-    p.tile_id,
-    p.product_type,
-    count(*) AS products,
-    min(p.sensing_start) AS first_sensing,
-    max(p.sensing_start) AS last_sensing,
-    min(p.cloud_cover) AS min_cloud_cover,
-    avg(p.cloud_cover) AS mean_cloud_cover,
-    count(CASE WHEN p.cloud_cover <= 20 THEN 1 END) AS clear_products,
-    CAST(sum(p.size_bytes) AS bigint) AS size_bytes,
-    count(d.product_id) AS downloaded
-FROM products AS p
-LEFT JOIN downloads AS d ON d.product_id = p.id AND d.status = 'done' AND d.include IS NULL
-WHERE p.tile_id IS NOT NULL
-GROUP BY p.tile_id, p.product_type
-"""
-
 #: Statements that make all of it, in order.
-DERIVED = (
-    *_PLACES,
-    _COUNT_IN,
-    _RECOUNT,
-    _TAKEN,
-    _CHANGED,
-    _EMPTIED,
-    *_TRIGGERS,
-    _TILE_COVERAGE,
-)
+DERIVED = (*_PLACES, _COUNT_IN, _RECOUNT, _TAKEN, _CHANGED, _EMPTIED, *_TRIGGERS)

@@ -124,7 +124,8 @@ class Claims:
             if not is_connected:
                 slots.release(connection, job.slot)
         self._forget(job)
-        if not ours:  # by itself, for who has claimed the row may be stopped in the midst of noting the same
+        # by itself, for who has claimed the row may be stopped in the midst of noting the same
+        if not ours:
             with self.database.write() as connection:
                 one, now = job.claimed, queue.clock(connection)
                 attempts.end(connection, one.product_id, one.claim, now, "lost", job.bytes_fetched)

@@ -155,7 +155,7 @@ def _all_at_once(connection: Connection, filters: SearchFilters, grouping: Group
         sa.select(*keys, _measures(grouping))
         .where(products.c.tile_id.is_not(None), *space.matches(connection, filters))
         .group_by(*grouped)
-        .order_by(*grouped)
+        .order_by(*(key.nulls_first() for key in grouped))
     )
 
 

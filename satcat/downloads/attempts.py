@@ -17,10 +17,10 @@ _TABLE = download_attempts
 
 
 def begin(connection: Connection, product_id: str, claim: int, worker: str, now: datetime) -> None:
-    """A worker begins; what is open of the product was lost."""
-    _change(
-        connection, [_TABLE.c.product_id == product_id], {"finished_at": now, "outcome": "lost"}
-    )
+    """A worker begins; what is open of the product was lost. Who may be noting that himself is not waited for."""
+    is_open = (_TABLE.c.product_id == product_id, _TABLE.c.outcome.is_(None))
+    free = sa.select(_TABLE.c.id).where(*is_open).with_for_update(skip_locked=True).correlate(None)
+    _change(connection, [_TABLE.c.id.in_(free)], {"finished_at": now, "outcome": "lost"})
     row = {"product_id": product_id, "claim": claim, "worker": worker, "started_at": now}
     connection.execute(sa.insert(_TABLE).values(**row))
 

@@ -23,6 +23,7 @@ from satcat.downloads.rowlocks import hold
 from satcat.errors import NameTakenError
 from satcat.models import products
 from satcat.sync import store
+from tests.engines import address_of, plainly
 from tests.postgres import Server
 
 FILE = Held("/products/one.zip", 1, "blake3", "00", "checksum")
@@ -191,6 +192,16 @@ def test_rows_that_a_person_has_locked_are_passed_over(
         with database.write() as connection:
             assert queue.heartbeat(connection, [(high, 0, 0)]) == []
     assert claimed(database, "z").product_id == running
+
+
+def test_a_claim_does_not_wait_for_who_is_noting_that_he_lost_the_row(
+    database: Database, queued: Callable[[int], list[str]]
+) -> None:
+    (one,) = queued(1)
+    claimed(database)
+    plainly(address_of(database), "UPDATE downloads SET status = 'queued'")
+    with person(database, "SELECT * FROM download_attempts FOR UPDATE"):
+        assert claimed(database).product_id == one
 
 
 def test_leases_and_a_persons_change_of_all_rows_never_wait_for_each_other(

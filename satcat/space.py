@@ -109,7 +109,7 @@ def _by_index(
     rows = spatial_index.entries(connection, area.boxes(), interval)
     sure: list[Keys] = [np.empty(0, np.int64)]
     met: list[Keys] = [np.empty(0, np.int64)]
-    for page in batches(rows, _BATCH):
+    for page in rows.partitions(_BATCH):
         table = np.fromiter(chain.from_iterable(page), np.float64).reshape(-1, 5)
         surely, maybe = area.sort_out(table[:, 1:])
         sure.append(table[surely, 0].astype(np.int64))

@@ -8,12 +8,12 @@ west <= east, so that an area across 180 degrees has two.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 
 from satcat.columns import SRID, Instant
 from satcat.times import Interval
@@ -58,24 +58,24 @@ _IN_POSTGRESQL = f"""
 _SIDES = ("wests", "souths", "easts", "norths")
 
 
-def entries(connection: Connection, boxes: Sequence[Box], interval: Interval) -> Iterator[Any]:
-    """Yield the key and box of products whose box meets one of these and whose sensing start is in the interval.
+def entries(connection: Connection, boxes: Sequence[Box], interval: Interval) -> CursorResult[Any]:
+    """The key and box of products whose box meets one of these and whose sensing start is in the interval.
 
-    May yield others that are near, and one product several times. A product across 180 degrees has a box on either side.
+    There may be others that are near, and one product several times. A product across 180 degrees has a box on either side.
     """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(_LARGE_CACHE).close()
         first = -_NEVER if interval.start is None else _day(interval.start) - _ROUNDING
         last = _NEVER if interval.end is None else _day(interval.end) + _ROUNDING
-        return iter(connection.exec_driver_sql(_IN_SQLITE, (json.dumps(boxes), first, last)))
+        return connection.exec_driver_sql(_IN_SQLITE, (json.dumps(boxes), first, last))
     # no cursor on the server: each look into one takes a journey there and back
-    return iter(connection.execute(*_on_server(boxes, interval)))
+    return connection.execute(*_on_server(boxes, interval))
 
 
 def is_any_met(connection: Connection, boxes: Sequence[Box]) -> bool:
     """Tell whether the box of any product meets one of these."""
     if connection.dialect.name == "sqlite":
-        return next(entries(connection, boxes, Interval(None, None)), None) is not None
+        return entries(connection, boxes, Interval(None, None)).first() is not None
     statement, given = _on_server(boxes, Interval(None, None))
     met = sa.exists(statement.columns(sa.column("pk")).subquery("met").select())
     return bool(connection.scalar(sa.select(met), given))

@@ -40,12 +40,16 @@ RECORDED = Path(__file__).parents[2] / "shared" / "recorded"
 
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
-    """Commands say where the log goes and how much it tells; the next test must not hear of that."""
+    """Commands, also those of fixtures that serve many tests, say where the log goes and how much it tells.
+
+    No test must hear of that.
+    """
     logger = logging.getLogger("satcat")
-    level, handlers = logger.level, logger.handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = []
     yield
-    logger.setLevel(level)
-    logger.handlers = handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = []
 
 
 @pytest.fixture(scope="session")

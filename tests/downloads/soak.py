@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -58,7 +59,8 @@ class Worker:
 
     def send(self, what: signal.Signals) -> None:
         if self.process.pid is not None and self.process.is_alive():
-            os.kill(self.process.pid, what)
+            with suppress(ProcessLookupError):  # it has ended in this moment
+                os.kill(self.process.pid, what)
 
     def look(self) -> None:
         """Notice that it has stopped itself."""

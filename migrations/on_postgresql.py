@@ -151,15 +151,6 @@ BEGIN
 END $$
 """
 
-_EMPTIED = f"""
-CREATE FUNCTION satcat_count_none() RETURNS trigger {_FUNCTION} AS $$
-BEGIN
-    DELETE FROM tile_months;
-    DELETE FROM tile_years;
-    RETURN NULL;
-END $$
-"""
-
 _TRIGGERS = (
     """CREATE TRIGGER tile_months_insert AFTER INSERT ON products
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION satcat_count_in()""",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from satcat.integrity import counts
 from satcat.integrity.finding import Finding, hash_of
 from satcat.models import products
 from satcat.products import SOURCE_COLUMNS
@@ -22,13 +23,11 @@ _MONTHS = f"""
            bit_or({_BIT}), coalesce(bit_or({_BIT}) FILTER (WHERE cloud_cover <= 20), 0)
     FROM products WHERE tile_id IS NOT NULL GROUP BY 1, 2, 3, 4
 """
-_COLUMNS = "tile_id, product_type, month, collection, products, clear_products, size_bytes, days, clear_days"
 _YEARS = """
     SELECT tile_id, product_type, left(month, 4), collection, CAST(sum(products) AS integer),
            CAST(sum(clear_products) AS integer), CAST(sum(size_bytes) AS bigint)
     FROM tile_months GROUP BY 1, 2, 3, 4
 """
-_YEAR_COLUMNS = "tile_id, product_type, year, collection, products, clear_products, size_bytes"
 _OFF = """
     SELECT name, tgname IS NULL FROM unnest(CAST(%(names)s AS text[])) AS name LEFT JOIN pg_trigger
         ON tgname = name AND tgrelid = CAST('products' AS regclass)
@@ -53,10 +52,7 @@ def check(connection: Connection) -> Iterator[Finding]:
     for name, is_missing in connection.exec_driver_sql(_OFF, {"names": _TRIGGERS}):
         advice = _MISSING if is_missing else "is disabled: enable it"
         yield Finding("tile_months", f"the trigger {name} {advice}")
-    for true, kept in (
-        (_MONTHS, f"SELECT {_COLUMNS} FROM tile_months"),
-        (_YEARS, f"SELECT {_YEAR_COLUMNS} FROM tile_years"),
-    ):
+    for true, kept in counts.pairs(_MONTHS, _YEARS):
         differing = (
             f"(({true}) EXCEPT ({kept})) UNION (({kept}) EXCEPT ({true})) ORDER BY 1, 2, 3, 4"
         )
@@ -81,7 +77,4 @@ def rebuild(connection: Connection) -> None:
     """Make the spatial index and the counts again from the products."""
     for index in sorted(set(_PLACES) & _indexes(connection)):
         connection.exec_driver_sql(f"REINDEX INDEX {index}")
-    connection.exec_driver_sql("DELETE FROM tile_months")
-    connection.exec_driver_sql(f"INSERT INTO tile_months ({_COLUMNS}) {_MONTHS}")
-    connection.exec_driver_sql("DELETE FROM tile_years")
-    connection.exec_driver_sql(f"INSERT INTO tile_years ({_YEAR_COLUMNS}) {_YEARS}")
+    counts.rebuild(connection, _MONTHS, _YEARS)

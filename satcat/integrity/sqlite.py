@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from satcat.integrity import counts
 from satcat.integrity.finding import Finding, hash_of
 from satcat.products import SOURCE_COLUMNS
 
@@ -80,19 +81,14 @@ _MONTHS = f"""
            sum(DISTINCT {_BIT}), coalesce(sum(DISTINCT CASE WHEN cloud_cover <= 20 THEN {_BIT} END), 0)
     FROM products WHERE tile_id IS NOT NULL GROUP BY 1, 2, 3, 4
 """
-_COLUMNS = "tile_id, product_type, month, collection, products, clear_products, size_bytes, days, clear_days"
 _YEARS = """
     SELECT tile_id, product_type, substr(month, 1, 4), collection, sum(products), sum(clear_products), sum(size_bytes)
     FROM tile_months GROUP BY 1, 2, 3, 4
 """
-_YEAR_COLUMNS = "tile_id, product_type, year, collection, products, clear_products, size_bytes"
 
 
 def _tile_months(connection: Connection) -> Iterator[Finding]:
-    for true, kept in (
-        (_MONTHS, f"SELECT {_COLUMNS} FROM tile_months"),
-        (_YEARS, f"SELECT {_YEAR_COLUMNS} FROM tile_years"),
-    ):
+    for true, kept in counts.pairs(_MONTHS, _YEARS):
         for left, right in ((true, kept), (kept, true)):
             rows = connection.exec_driver_sql(
                 f"SELECT * FROM ({left}) EXCEPT SELECT * FROM ({right})"
@@ -131,8 +127,4 @@ def rebuild(connection: Connection) -> None:
         f"""INSERT INTO products_rtree (pk, west, east, south, north, first_day, last_day)
         SELECT pk, west, east, south, north, day, day FROM ({_BOXES})"""
     )
-    connection.exec_driver_sql("DELETE FROM tile_months")
-    connection.exec_driver_sql(f"INSERT INTO tile_months ({_COLUMNS}) {_MONTHS}")
-    # triggers sum months up; from sums that were wrong nothing right comes
-    connection.exec_driver_sql("DELETE FROM tile_years")
-    connection.exec_driver_sql(f"INSERT INTO tile_years ({_YEAR_COLUMNS}) {_YEARS}")
+    counts.rebuild(connection, _MONTHS, _YEARS)

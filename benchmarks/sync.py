@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from benchmarks import listed, server, upsert
 from benchmarks.environment import LISTERS, Run
 from benchmarks.report import Figures, Result, peak_memory, ram_disk
-from satcat import Catalogue, ODataAPI, SearchFilters
+from satcat import Catalogue, ODataAPI, SearchFilters, memory
 from satcat.models import products
 from satcat.sync.report import SyncOptions
 
@@ -33,7 +33,8 @@ Taken = dict[str, float]
 
 
 def child(where: str, url: str, step: str) -> None:
-    """One sync, in a process of its own; prints what it took, and the peak of memory."""
+    """One sync, in a process of its own, as the command does it; prints what it took, and the peak of memory."""
+    memory.return_large_blocks()
     api = ODataAPI(catalogue_url=url)
     with Catalogue.open(where) as catalogue:
         if step == "whole":

@@ -31,6 +31,7 @@ PURE = {
     "names",
     "tiles",
     "locks",
+    "memory",
     "batches",
     "filesystems",
     "schema",

@@ -135,10 +135,11 @@ def _sync(
     scope: str | None,
     how: dict[str, Any],
 ) -> int:
-    from satcat import progress
+    from satcat import memory, progress
     from satcat.sync import scopes
     from satcat.sync.report import SyncOptions
 
+    memory.return_large_blocks()
     if filters is not None:
         scopes.check(filters, api)  # before a catalogue is made for what cannot be mirrored
     with settings.open(create=filters is not None) as catalogue:

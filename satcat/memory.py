@@ -1,0 +1,24 @@
+"""What a process keeps of the memory that it has let go."""
+
+from __future__ import annotations
+
+import sys
+
+_MMAP_THRESHOLD = -3  # mallopt's name for it, in glibc's malloc.h
+_LARGE = 1 << 20  # bytes
+
+
+def return_large_blocks() -> None:
+    """Have the C library give blocks of 1 MiB and more back to the system when they are freed.
+
+    glibc does so at first, and learns from a first block of some megabytes that such are common: those that follow it keeps
+    when they are freed, separately for each thread. A sync's answers have 5 MB each. This holds for the whole process, so
+    that it is for a command to say, not for a library. Does nothing where the C library is another.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_MMAP_THRESHOLD, _LARGE)

@@ -94,9 +94,10 @@ class Fetchers(Generic[TaskT, ItemT]):
                 continue
             if isinstance(item, _Ended):
                 self._open -= 1
-            elif isinstance(item, BaseException):
+                continue
+            if isinstance(item, BaseException):
                 raise item
-            elif task not in self._dropped:
+            if task not in self._dropped:
                 yield Fetched(task, item)
             del item
             self._room.release()
@@ -118,7 +119,10 @@ class Fetchers(Generic[TaskT, ItemT]):
         return False
 
     def _hand_on(self, task: TaskT, listing: Iterator[ItemT]) -> bool:
-        """Fetch one item, and hand it on; False if it was the end."""
+        """Fetch one item, and hand it on; False if it was the end, which needs no room."""
         item = _Ended() if task in self._dropped else next(listing, _Ended())
+        ended = isinstance(item, _Ended)
+        if ended:
+            self._room.release()
         self._items.put((task, item))
-        return not isinstance(item, _Ended)
+        return not ended

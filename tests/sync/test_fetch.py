@@ -87,3 +87,19 @@ def test_a_stop_ends_the_handling_though_no_item_comes():
         fetchers.put(1)
         list(fetchers.results())
     release.set()
+
+
+def test_the_end_of_a_listing_takes_no_room_from_what_is_still_to_come():
+    began = {task: threading.Event() for task in ("first", "second")}
+
+    def listing(task):
+        began[task].set()
+        yield task
+
+    with Fetchers(1, listing) as fetchers:
+        fetchers.put("first")
+        fetchers.put("second")
+        results = fetchers.results()
+        assert next(results).item == "first"
+        assert began["second"].wait(10)  # while the first is being handled
+        assert [fetched.item for fetched in results] == ["second"]

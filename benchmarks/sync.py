@@ -2,8 +2,9 @@
 
 Seconds are of CPU (user and system) of the one process that is measured, so that a load from elsewhere counts little. The
 whole path is `Catalogue.sync`, in a process of its own, with a source that sends prepared pages (`benchmarks.listed`).
-The repeat lists everything again: as ids and dates, as each sync does with the windows proven longest ago, and whole,
-after every window was declared unproven. eodag and CDSETool list the same source, into the memory of their process; a source
+The repeat lists everything again: as ids and dates, as each sync does with the windows proven longest ago, and up to a
+million products whole, after every window was declared unproven. Files of up to a million are in memory, larger ones on
+the disk. eodag and CDSETool list the same source, into the memory of their process; a source
 that, as CDSE, skips no more than 10,000 gives them no more than 11,000 of it, where satcat lists by intervals of time.
 """
 
@@ -29,6 +30,7 @@ from satcat.sync.report import SyncOptions
 FILTERS = SearchFilters(collection="SENTINEL-2")
 _LISTABLE = 11_000  # what CDSE gives to one who only skips
 _SOME = 100_000  # what costs much more than a sync is measured with no more
+_MANY = 1_000_000  # more are not listed again whole, and have no room in memory
 Taken = dict[str, float]
 
 
@@ -62,16 +64,19 @@ def in_child(where: str, url: str, step: str) -> Taken:
 
 def whole_path(count: int, where: str) -> dict[str, Taken]:
     """First sync, repeat by ids, repeat in full, each with what it took."""
+    steps = ("first", "ids", "whole") if count <= _MANY else ("first", "ids")
     with listed.served(count) as url:
-        found = {step: in_child(where, url, step) for step in ("first", "ids", "whole")}
+        found = {step: in_child(where, url, step) for step in steps}
     assert found["first"]["added"] == found["first"]["held"] == count, found
-    assert found["whole"]["unchanged"] >= count and not found["whole"]["added"], found
+    again = found.get("whole", {"unchanged": count, "added": 0})
+    assert again["unchanged"] >= count and not again["added"], found
     return found
 
 
-def mirrored(count: int) -> dict[str, Taken]:
-    """The whole path into a file in memory; and the file's size, beside that of the columns alone and of GeoParquet."""
-    with tempfile.TemporaryDirectory(dir=ram_disk()) as folder:
+def mirrored(count: int, large: Path | None) -> dict[str, Taken]:
+    """The whole path into a file; and the file's size, beside that of the columns alone and of GeoParquet."""
+    place = ram_disk() if count <= _MANY else large
+    with tempfile.TemporaryDirectory(prefix="satcat-", dir=place) as folder:
         path = Path(folder) / "satcat.db"
         found = whole_path(count, str(path))
         found["size"] = {"file": path.stat().st_size / count}
@@ -113,12 +118,12 @@ def peers(run: Run, count: int) -> dict[str, Taken]:
 def figures(run: Run) -> Figures:
     """What is told of mirroring, of the largest catalogue and of smaller ones."""
     sizes = run.sizes(run.synced)
-    whole = {count: mirrored(count) for count in sizes}
+    whole = {count: mirrored(count, run.folder) for count in sizes}
     least, largest = min(run.synced, _SOME), whole[sizes[-1]]
     with tempfile.TemporaryDirectory(dir=ram_disk()) as folder:
         part = upsert.database_part(least, Path(folder))
     lines = [*_path(sizes[-1], largest), *_beside(least, whole[least]["first"], peers(run, least)), *_slow(slow(run)),
-             *_part(least, part), *_repeats(sizes[-1], largest), _memory(whole), _size(whole)]  # fmt: skip
+             *_part(least, part), *_repeats(whole), _memory(whole), _size(whole)]  # fmt: skip
     with server.new(run.server) as address:
         if address is not None:
             lines += _served(least, whole[least], whole_path(least, address))
@@ -188,13 +193,16 @@ def _part(count: int, part: Taken) -> Iterator[Result]:
     )  # fmt: skip
 
 
-def _repeats(count: int, found: dict[str, Taken]) -> Iterator[Result]:
+def _repeats(whole: dict[int, dict[str, Taken]]) -> Iterator[Result]:
+    """Of the largest catalogue that was listed again so."""
     for step, what, most in (
         ("ids", "repeat sync, all ids and dates listed again", 15_000),
         ("whole", "every product listed again whole, nothing changed", None),
     ):
+        count = max(n for n, found in whole.items() if step in found)
+        found = whole[count]
         rate = count / found[step]["cpu"]
-        yield Result(what, f"{rate:,.0f} products/s compared", f"{count / found[step]['seconds']:,.0f}/s by the clock",
+        yield Result(f"{what}, {count:,}", f"{rate:,.0f} products/s compared", f"{count / found[step]['seconds']:,.0f}/s by the clock",
                      f"≥ {most:,}/s" if most else "", met=rate >= most if most else None)  # fmt: skip
 
 
@@ -226,10 +234,13 @@ def _detail(whole: dict[int, dict[str, Taken]], each: dict[int, dict[str, float]
         "|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for n, found in whole.items():
-        again = max(found[step]["memory"] for step in ("ids", "whole")) / 1e6
+        again = (
+            max(taken["memory"] for step, taken in found.items() if step in ("ids", "whole")) / 1e6
+        )
+        whole_each = f"{each[n]['whole']:.0f}" if "whole" in found else "–"
         lines.append(
             f"| {n:,} | {each[n]['first']:.0f} | {n / found['first']['seconds']:,.0f} | {each[n]['ids']:.0f} | "
-            f"{each[n]['whole']:.0f} | {found['first']['memory'] / 1e6:.0f} | {again:.0f} | {found['size']['file']:,.0f} |"
+            f"{whole_each} | {found['first']['memory'] / 1e6:.0f} | {again:.0f} | {found['size']['file']:,.0f} |"
         )
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ _INSTANT = re.compile(
 )
 
 MICROSECOND = timedelta(microseconds=1)
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -54,6 +55,11 @@ def _is_stored_form(text: str) -> bool:
         and text[19] == "."
         and text[26] == "Z"
     )
+
+
+def after(moment: datetime) -> datetime | None:
+    """The instant just behind this one; None behind the last that there is."""
+    return moment + MICROSECOND if moment < LAST else None
 
 
 @lru_cache(maxsize=1024)  # of a page, half the instants are those of a neighbour

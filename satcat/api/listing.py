@@ -193,7 +193,7 @@ class Walk(Generic[RowT]):
             skip += len(batch.entries) - 1
             if skip > self._max_skip:
                 yield from self._cut(request, instant)
-                return True, instant + times.MICROSECOND
+                return True, times.after(instant)
             batch = self._fetch(replace(request, skip=skip))
             if not batch.entries or batch.entries[0].identity != anchor:
                 return False, None

@@ -241,7 +241,7 @@ def extent(
     start = store.readable(products.c.sensing_start)
     query = sa.select(sa.func.count(), sa.func.min(start), sa.func.max(start))
     held, first, last = connection.execute(query.where(*_in_window(scope, slice_, window))).one()
-    return held, Interval(first, last + times.MICROSECOND) if first and last else None
+    return held, Interval(first, times.after(last)) if first and last else None
 
 
 def _in_window(scope: Scope, slice_: int, window: Interval) -> list[sa.ColumnElement[bool]]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
+from satcat import times
 from satcat.models import sync_windows
 from satcat.sync.ledger import Tally
 from satcat.sync.scopes import Scope
@@ -198,8 +199,8 @@ def cut(interval: Interval, held: Interval, counted: int) -> list[Interval]:
         The parts, in order, cut at whole seconds; the first and last are open where the interval is. Only the
         interval itself if it cannot be cut.
     """
-    assert held.start is not None and held.end is not None
-    first, last = _whole_seconds(held.start), _whole_seconds(held.end) + 1
+    assert held.start is not None
+    first, last = _whole_seconds(held.start), _whole_seconds(held.end or times.LAST) + 1
     parts = min(max(2, math.ceil(counted / AIM)), _PARTS, last - first)
     cuts = [
         _EPOCH + timedelta(seconds=first + (last - first) * n // parts) for n in range(1, parts)

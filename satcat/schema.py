@@ -206,7 +206,7 @@ PAGES = {
         "Records of the source that could not be stored, or only in part.",
         public=False,
         id="number", scope_id="scopes.id", slice="which part of the scope",
-        kind="reject: not stored; warning: a field was unreadable", feed="the listing it came from",
+        kind="reject: not stored; warning: stored, but for a field that was unreadable or altered", feed="the listing it came from",
         product_id="its id, if it has one", position="where in the listing", error="what is wrong with it",
         raw="its JSON", first_at="first met", last_at="last met", resolved_at="when it was right, or gone",
     ),

@@ -75,17 +75,19 @@ def parse_json(where: str, body: Body) -> Any:
         raise MalformedResponseError(where, "JSON nested too deeply") from None
 
 
-def loads(body: Body) -> Any:
-    """The body as JSON; ValueError or RecursionError if it is none."""
+def loads(body: Body | str, *, strict: bool = True) -> Any:
+    """The body as JSON; ValueError or RecursionError if it is none. Not strict: texts may hold control characters."""
     try:
-        return json.loads(body)
+        return json.loads(body, strict=strict)
     except json.JSONDecodeError:
         raise
     except (
         ValueError
     ):  # a number with more digits than Python reads: it stays text, and spoils no other record
         return json.loads(
-            body, parse_int=lambda digits: int(digits) if len(digits) < 20 else digits
+            body,
+            strict=strict,
+            parse_int=lambda digits: int(digits) if len(digits) < 20 else digits,
         )
 
 

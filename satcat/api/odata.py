@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from satcat.api import odata_filter, odata_nodes, odata_parse
+from satcat.api import odata_filter, odata_nodes, odata_parse, odata_records
 from satcat.api.auth import TokenProvider
 from satcat.api.base import Deletion, Feed, Listed, Node, Page, Reject, SatelliteAPI
 from satcat.api.http import HttpClient, host_of
@@ -274,14 +274,12 @@ class ODataAPI(SatelliteAPI):
 
     def _get(self, id: str, collection: str) -> SatelliteImage | Reject | None:
         def read(body: Any) -> SatelliteImage | Reject:
-            row = odata_parse.product(body, collection).row
-            if row.id != id:
-                raise MalformedResponseError(self._where, f"it gave {row.id} instead of {id}")
-            return row
+            return odata_parse.asked_for(id, body, collection)
 
         url = f"{self.SEARCH_URL}({_address(id)})"
         try:
-            return self.http.get(url, [("$expand", "Attributes")], read).value
+            params = [("$expand", "Attributes")]
+            return self.http.get(url, params, read, parse=odata_records.single).value
         except RequestRejectedError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None

@@ -7,6 +7,7 @@ holds exactly its value, so that nothing the source said is lost.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -53,19 +54,34 @@ def _one_by_one(reader: Reader, listed: object) -> dict[str, AttributeValue]:
         reader.keep("Attributes", listed)
     if len(items) > _MAX_ATTRIBUTES:
         reader.warn(f"it has {len(items)} attributes, {_MAX_ATTRIBUTES} are kept")
-    for item in items[:_MAX_ATTRIBUTES]:
-        name, value = _named(item)
-        if not isinstance(name, str) or not name:
-            reader.warn(f"an attribute has no name: {str(fields.scalar(item))[:80]}")
-            continue
-        _add(reader, found, fields.storable(name, fields.MAX_NAME), value)
+    pairs = [(name, value) for name, value in map(_named, items) if name]
+    if nameless := [item for item in items if not _named(item)[0]]:
+        reader.warn(
+            f"attributes without a name: {len(nameless)}, such as {fields.brief(nameless[0])}"
+        )
+    for name, value in sorted(pairs, key=_rank)[:_MAX_ATTRIBUTES]:
+        kept = fields.storable(name, fields.MAX_NAME)
+        reader.altered(f"the name of {kept[:80]}", name, kept)
+        _add(reader, found, kept, value)
     return found
 
 
-def _named(item: object) -> tuple[object, object]:
+def _rank(pair: tuple[str, object]) -> tuple[str, str]:
+    """Where an attribute stands, in whatever order they come: the same product is to be stored in the same way."""
+    name, value = pair
+    return name, json.dumps(fields.scalar(value))
+
+
+def _named(item: object) -> tuple[str, object]:
+    """Its name ("" without one) and its value."""
     if isinstance(item, Attribute):
         return item.name, item.value
-    return (item.get("Name"), item.get("Value")) if isinstance(item, dict) else (None, None)
+    name = item.get("Name") if isinstance(item, dict) else None
+    return (
+        (name, item.get("Value"))
+        if isinstance(item, dict) and isinstance(name, str)
+        else ("", None)
+    )
 
 
 def columns(
@@ -117,9 +133,9 @@ def _plan(collection: str) -> list[tuple[str, tuple[str, ...], Callable[[object]
 
 
 def _add(reader: Reader, found: dict[str, AttributeValue], name: str, value: object) -> None:
-    if isinstance(value, str) and len(value) > fields.MAX_TEXT:
-        reader.warn(f"{name} has {len(value)} characters, {fields.MAX_TEXT} are kept")
     kept = fields.scalar(value)
+    if isinstance(value, str) and isinstance(kept, str):
+        reader.altered(name, value, kept)
     key, number = name, 1
     while key in found and not _same(found[key], kept):
         number += 1

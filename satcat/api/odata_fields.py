@@ -6,8 +6,8 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import datetime
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from satcat import times
@@ -25,6 +25,8 @@ MAX_SIZE = 10**13
 
 #: How many hexadecimal digits each checksum has.
 _CHECKSUMS = {"MD5": 32, "BLAKE3": 64}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 _HEXADECIMAL = re.compile("[0-9a-f]+", re.ASCII)
 
 
@@ -47,7 +49,16 @@ class Reader:
         found = how(value)
         if found is None:
             self.keep(key, value)
+        elif found is not value and isinstance(found, str):
+            self.altered(key, value, found)
         return found
+
+    def altered(self, key: str, said: str, kept: str) -> None:
+        """Warn if a text is not kept as it came."""
+        if len(kept) < len(said):
+            self.warn(f"{key} has {len(said)} characters, {len(kept)} are kept")
+        elif kept != said:
+            self.warn(f"{key} has characters that no text can hold, stored as \ufffd")
 
     def keep(self, key: str, value: object) -> None:
         """Remember a value that could not be read, under its OData name."""
@@ -85,9 +96,14 @@ def scalar(value: object) -> AttributeValue:
         return "(not printable as JSON)"
 
 
+def brief(value: object) -> str:
+    """What stands where something else is needed, in a few words."""
+    return shown(repr(scalar(value))[:80])
+
+
 def instant(value: object) -> datetime | None:
     """An instant, in whatever form CDSE has written it."""
-    return _instant(value) if isinstance(value, str) else None
+    return _instant(value) if isinstance(value, str) and len(value) <= MAX_WORD else None
 
 
 # a product says its sensing start three times, and so do its neighbours
@@ -133,12 +149,14 @@ def integer(value: object, most: int = MAX_INTEGER) -> int | None:
 
 def size(value: object) -> int | None:
     """A size in bytes. CDSE's 0 means unknown, and stays 0 here."""
-    return integer(value, MAX_SIZE) if isinstance(value, int) else None
+    return integer(value, MAX_SIZE) if isinstance(value, int | float) else None
 
 
 def finite(value: object) -> float | None:
-    """A finite number, also as text."""
+    """A finite number, also as text in which JSON would spell it."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     try:
         number = float(value)
@@ -148,19 +166,47 @@ def finite(value: object) -> float | None:
 
 
 def checksums(reader: Reader, value: object) -> tuple[str | None, str | None]:
-    """MD5 and BLAKE3 in lower case. `[]`, `[{}]`, "N/A" and zeros mean that there is none (seen in the wild)."""
+    """MD5 and BLAKE3 in lower case. `[]`, `[{}]`, "N/A" and zeros mean that there is none (seen in the wild).
+
+    What is of no use stays raw: with a warning, but for algorithms that have no column. Of two that differ, the later is
+    taken.
+    """
+    if value and not isinstance(value, list):
+        reader.keep("Checksum", value)
     found: dict[str, str] = {}
-    for item in value if isinstance(value, list) else []:
-        if not isinstance(item, dict):
+    items = value if isinstance(value, list) else []
+    for item in items:
+        algorithm, digest = _checksum(item)
+        length = _CHECKSUMS.get(algorithm)
+        if digest in ("", "n/a") or not digest.strip("0"):
             continue
-        algorithm, digest = item.get("Algorithm"), item.get("Value")
-        if algorithm not in ("MD5", "BLAKE3") or not isinstance(digest, str):
-            continue
-        digest = digest.lower()
-        if not digest.strip("0") or digest == "n/a":
-            continue
-        if len(digest) == _CHECKSUMS[algorithm] and _HEXADECIMAL.fullmatch(digest):
-            found[algorithm] = digest
-        else:
+        if length is None and algorithm:
+            reader.unreadable["Checksum"] = scalar(value)
+        elif length != len(digest) or not _HEXADECIMAL.fullmatch(digest):
             reader.keep("Checksum", value)
+        elif found.setdefault(algorithm, digest) != digest:
+            reader.keep("Checksum", value)
+            found[algorithm] = max(found[algorithm], digest, key=partial(_dated, items))
     return found.get("MD5"), found.get("BLAKE3")
+
+
+def _checksum(item: object) -> tuple[str, str]:
+    """The algorithm and the digest that an item of `Checksum` says; an algorithm of "" if it is no such item."""
+    if not isinstance(item, dict):
+        return "", str(scalar(item) or "")
+    algorithm, digest = item.get("Algorithm"), item.get("Value")
+    if digest is None:
+        return "", ""
+    if not isinstance(algorithm, str) or not isinstance(digest, str):
+        return "", str(scalar(item))
+    return algorithm.upper(), digest.lower()
+
+
+def _dated(items: list[object], digest: str) -> tuple[datetime, str]:
+    """When a checksum was made, and itself, so that the order of the items does not matter."""
+    dates = [
+        instant(item.get("ChecksumDate"))
+        for item in items
+        if isinstance(item, dict) and _checksum(item)[1] == digest
+    ]
+    return max((date for date in dates if date), default=_LONG_AGO), digest

@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 from satcat import times
 from satcat.api import listing, odata_filter, odata_parse, odata_records
 from satcat.api.base import Page, Reject
-from satcat.api.http import HttpClient, host_of
+from satcat.api.http import HttpClient, Reply, host_of
 from satcat.api.listing import Batch, Entry, Request, Walk
+from satcat.api.odata_cut import MAX_RECORDS
 from satcat.api.odata_parse import Parsed
 from satcat.errors import MalformedResponseError
 from satcat.times import Interval
@@ -20,6 +21,8 @@ from satcat.times import Interval
 RowT = TypeVar("RowT")
 ValueT = TypeVar("ValueT")
 
+_LONGEST_PAGE = 64_000_000  # bytes; a full one of real records has 5,000,000
+_MOST = 10**12  # records that a catalogue can have
 _LINKS = ("@odata.nextLink", "@OData.nextLink")
 
 
@@ -76,27 +79,32 @@ class Listing(Generic[RowT]):
             listing.check(request, batch, host_of(self.url))
             return batch
 
-        reply = self.http.get(self.url, self._params(request), read, parse=odata_records.answer)
+        reply = self._ask(self._params(request), read)
         return replace(reply.value, server_time=reply.server_time)
+
+    def _ask(self, params: list[tuple[str, str]], read: Callable[[Any], ValueT]) -> Reply[ValueT]:
+        return self.http.get(
+            self.url, params, read, parse=odata_records.answer, longest=_LONGEST_PAGE
+        )
 
     def count(self, request: Request) -> int:
         """How many records the source counts."""
         params = self._params(replace(request, count=True))
-        return self.http.get(self.url, params, self._count).value
+        return self._ask(params, self._count).value
 
     def ends(self, request: Request) -> Interval | None:
         """The first value of the key and just past the last; None without records."""
         dates = []
         for direction in ("asc", "desc"):
             params = self._params(request, direction)
-            records = self.http.get(self.url, params, self._records).value
+            records = self._ask(params, self._records).value
             dates += [odata_parse.date_of(record, request.key) for record in records]
         known = [date for date in dates if date is not None]
-        return Interval(min(known), max(known) + times.MICROSECOND) if known else None
+        return Interval(min(known), times.after(max(known))) if known else None
 
     def clock(self, request: Request) -> datetime | None:
         """The source's clock when it answered this."""
-        return self.http.get(self.url, self._params(request), self._records).server_time
+        return self._ask(self._params(request), self._records).server_time
 
     def _params(self, request: Request, direction: str = "asc") -> list[tuple[str, str]]:
         clauses = [
@@ -125,12 +133,14 @@ class Listing(Generic[RowT]):
         records = body.get("value") if isinstance(body, dict) else None
         if not isinstance(records, list):
             raise MalformedResponseError(host_of(self.url), "no list of records in it")
+        if len(records) > MAX_RECORDS:
+            raise MalformedResponseError(host_of(self.url), f"{len(records)} records in one page")
         return records
 
     def _count(self, body: Any) -> int:
         self._records(body)
         number = body.get("@odata.count")
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < _MOST:
             raise MalformedResponseError(host_of(self.url), "no count of records in it")
         return number
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -68,16 +68,28 @@ def product(record: object, collection: str) -> Parsed[SatelliteImage]:
     return products([record], collection)[0]
 
 
+def asked_for(id: str, record: object, collection: str) -> SatelliteImage | Reject:
+    """Read the answer to the question for one product; a record that says it is another one is a reject too."""
+    row = product(record, collection).row
+    if row.id == id:
+        return row
+    if isinstance(row, Reject) and row.id is None:
+        return replace(row, id=id)
+    return replace(_reject(record, f"at its address is the record of {row.id}"), id=id)
+
+
 def _product(raw: object, record: object, place: Place, collection: str) -> Parsed[SatelliteImage]:
     try:
         record, id, name = _identity(record)
         start = odata_fields.instant(record.dates.get("Start"))
         if start is None:
-            raise _UnusableError("its ContentDate/Start is no instant")
+            raise _UnusableError(
+                f"its ContentDate/Start is no instant{_instead(record.dates.get('Start'))}"
+            )
     except _UnusableError as error:
         return Parsed(_reject(raw, str(error)), record)
     reader = Reader(id)
-    name = _name(reader, name)
+    name = _name(reader, record, name)
     image = _image(reader, record, name, start, place, collection)
     return Parsed(image, record, reader.warnings)
 
@@ -89,13 +101,13 @@ def deletion(raw: object) -> Parsed[Deletion]:
         record, id, name = _identity(record)
         moment = odata_fields.instant(record.deletion_date)
         if moment is None:
-            raise _UnusableError("its DeletionDate is no instant")
+            raise _UnusableError(f"its DeletionDate is no instant{_instead(record.deletion_date)}")
     except _UnusableError as error:
         return Parsed(_reject(raw, str(error)), record)
     reader = Reader(id)
     row = Deletion(
         id=id,
-        name=_name(reader, name),
+        name=_name(reader, record, name),
         deletion_date=moment,
         cause=reader.read("DeletionCause", record.deletion_cause, odata_fields.text),
         sensing_start=odata_fields.instant(record.dates.get("Start")),
@@ -187,16 +199,22 @@ def _footprint(reader: Reader, record: Record, said: Place) -> Footprint | None:
     if not isinstance(said, FootprintError):
         return said
     text, geojson = record.outline
-    reader.keep("Footprint" if text is not None else "GeoFootprint", text or geojson)
-    return None
+    if text is None:
+        reader.keep("GeoFootprint", geojson)
+        return None
+    from satcat import footprints
+
+    reader.keep("Footprint", text)
+    (other,) = footprints.from_odata_page([(None, record.geojson)])
+    return None if isinstance(other, FootprintError) else other
 
 
 def _id(record: object) -> tuple[Record, str]:
     if not isinstance(record, Record):
-        raise _UnusableError("it is no JSON object")
+        raise _UnusableError(_no_record(record))
     id = record.id
     if not isinstance(id, str) or not is_id(id):
-        raise _UnusableError("it has no usable Id")
+        raise _UnusableError(f"it has no usable Id{_instead(id)}")
     return record, id
 
 
@@ -210,22 +228,31 @@ def _identity(record: object) -> tuple[Record, str, str]:
     record, id = _id(record)
     name = odata_fields.text(record.name)
     if name is None:
-        raise _UnusableError("it has no usable Name")
+        raise _UnusableError(f"it has no usable Name{_instead(record.name)}")
     return record, id, name
 
 
-def _name(reader: Reader, name: str) -> str:
-    if len(name) > _MAX_NAME:
-        reader.warn(f"its Name has more than {_MAX_NAME} characters, and is cut")
+def _no_record(found: object) -> str:
+    if isinstance(found, str) and len(found) > odata_records.MAX_RECORD:
+        return f"it has {len(found):,} characters, more than {odata_records.MAX_RECORD:,}"
+    return "it cannot be read as a JSON object"
+
+
+def _instead(value: object) -> str:
+    """What stands where something else is needed, in a few words."""
+    return "" if value is None else f": {odata_fields.brief(value)}"
+
+
+def _name(reader: Reader, record: Record, name: str) -> str:
+    reader.altered("Name", record.name, name[:_MAX_NAME])
     return name[:_MAX_NAME]
 
 
 def _reject(raw: object, error: str) -> Reject:
     """The record as it came, at most 100,000 characters of it."""
-    record = odata_records.plain(raw)
     try:
-        said = json.dumps(record)[:_MAX_RAW]
+        said = json.dumps(odata_records.plain(raw))[:_MAX_RAW]
     except (RecursionError, ValueError, TypeError):
         said = "(not printable as JSON)"
-    id = record.get("Id") if isinstance(record, dict) else None
+    id = odata_records.id_of(raw)
     return Reject(said, error, id if isinstance(id, str) and is_id(id) else None)

@@ -11,8 +11,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from satcat.api import answers
+from satcat.api import answers, odata_cut
 from satcat.api import odata_fields as fields
+from satcat.errors import MalformedResponseError
+
+#: In bytes; a longer record is not read. Real ones have some thousands.
+MAX_RECORD = 4_000_000
 
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _Integer = Annotated[int, msgspec.Meta(ge=-fields.MAX_INTEGER, le=fields.MAX_INTEGER)]
@@ -58,11 +62,13 @@ class Record(msgspec.Struct, rename="pascal"):
     @property
     def outline(self) -> tuple[object, object]:
         """What the record says of where it is: a text, and where that is missing GeoJSON."""
+        return (self.footprint, None) if self.footprint else (None, self.geojson)
+
+    @property
+    def geojson(self) -> object:
+        """Where it is as GeoJSON, whatever the text says; None if it does not say."""
         said: object = self.geo_footprint
-        if not isinstance(said, msgspec.Raw):
-            return self.footprint, said
-        wanted = not self.footprint and bytes(said)
-        return self.footprint, plain(said) if wanted else None
+        return plain(said) if not isinstance(said, msgspec.Raw) or bytes(said) else None
 
 
 class _Answer(msgspec.Struct):
@@ -81,23 +87,51 @@ def answer(where: str, body: answers.Body) -> Any:
     """The body of a listing as JSON, its records left to `read`.
 
     Raises:
-        MalformedResponseError: it is no JSON.
+        MalformedResponseError: it is no JSON, and not only for what is in single records.
     """
     try:
         found = _answers.decode(body if body.isascii() else body.decode())
     except _UNREADABLE:
-        return answers.parse_json(where, body)
+        return _in_pieces(where, body)
     link = found.link or found.old_link
     return {"value": found.value, "@odata.count": found.count, "@odata.nextLink": link}
+
+
+def _in_pieces(where: str, body: answers.Body) -> Any:
+    """As `answer`, of what cannot be read at one go."""
+    pieces = odata_cut.records(body)
+    if pieces is None:
+        return answers.parse_json(where, body)
+    found, rest = pieces
+    said = answers.parse_json(where, rest)
+    return said | {"value": [msgspec.Raw(record) for record in found]}
+
+
+def single(where: str, body: answers.Body) -> Any:
+    """The body of an answer that is one record; left to `read` if it is long, or no JSON that yet has an end.
+
+    Raises:
+        MalformedResponseError: it is neither.
+    """
+    if len(body) > MAX_RECORD and odata_cut.is_object(body):
+        return msgspec.Raw(bytes(body))
+    try:
+        return answers.parse_json(where, body)
+    except MalformedResponseError:
+        if not odata_cut.is_object(body):
+            raise
+        return msgspec.Raw(bytes(body))
 
 
 def read(record: object) -> object:
     """A record from its JSON, or from what was made of that; what is no object stays what it is."""
     if isinstance(record, msgspec.Raw):
         try:
-            return _records.decode(record)
+            if len(memoryview(record)) <= MAX_RECORD:
+                return _records.decode(record)
         except _UNREADABLE:
-            record = plain(record)
+            pass
+        record = plain(record)
     if not isinstance(record, dict):
         return record
     said: dict[str, Any] = {field: record.get(name) for field, name in _FIELDS.items()}
@@ -105,10 +139,21 @@ def read(record: object) -> object:
 
 
 def plain(record: object) -> object:
-    """What `json` makes of a record that is still to be read; the text itself if it can make nothing of it."""
+    """What `json` makes of a record that is still to be read; the text itself if it can make nothing of it.
+
+    Line breaks and the like in texts are taken as they are, bytes that are no UTF-8 as halves of characters.
+    """
     if not isinstance(record, msgspec.Raw):
         return record
+    text = bytes(record).decode("utf-8", "surrogateescape")
     try:
-        return answers.loads(bytes(record))
+        return answers.loads(text, strict=False) if len(text) <= MAX_RECORD else text
     except (ValueError, RecursionError):
-        return bytes(record).decode("utf-8", "replace")
+        return text
+
+
+def id_of(record: object) -> object:
+    """The Id of a record, also of one of which nothing else can be read."""
+    if isinstance(record, msgspec.Raw) and isinstance(record := plain(record), str):
+        return odata_cut.id_of(record.encode("utf-8", "surrogateescape"))
+    return record.get("Id") if isinstance(record, dict) else None

@@ -18,10 +18,12 @@ from satcat.api import odata_parse, odata_records
 from satcat.api.http import HttpClient, Reply, Retries
 from satcat.api.listing import Batch, Request
 from satcat.api.odata import ODataAPI
+from satcat.api.odata_cut import MAX_RECORDS
 from satcat.api.odata_listing import Listing
 from satcat.errors import MalformedResponseError
 from satcat.filters import SearchFilters
 from satcat.sandbox import Sandbox
+from satcat.sync import windows
 from satcat.times import Interval
 
 START = datetime(2024, 6, 1, tzinfo=UTC)
@@ -110,11 +112,32 @@ def test_an_answer_cut_into_records_says_what_it_says_as_a_whole(body: object, c
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html></html>", b'{"value":[', b'{"value":["\xff"]}', b'{"value":' + b"[" * 200_000],
+    [
+        b"",
+        b"<html></html>",
+        b'{"value":[',
+        b'{"value":["\xff"',
+        b'{"value":[],"\xff":NaN,}',
+        b'{"value":' + b"[" * 200_000,
+    ],
 )
 def test_an_answer_that_is_no_json_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedResponseError):
         odata_records.answer("here", body)
+
+
+@pytest.mark.parametrize("record", [b"{}", b"NaN"])
+def test_a_page_of_far_more_records_than_were_asked_for_is_refused(record: bytes) -> None:
+    body = b'{"value":[' + b",".join([record] * (MAX_RECORDS + 1)) + b"]}"
+    with pytest.raises(MalformedResponseError, match="10001 records in one page"):
+        listing(odata_records.answer("here", body)).fetch(Request("ContentDate/Start"))
+
+
+@pytest.mark.parametrize("count", [10**12, -1, True, 3.0, "3", None])
+def test_a_count_that_is_none_is_malformed(count: object) -> None:
+    body = {"value": [], "@odata.count": count}
+    with pytest.raises(MalformedResponseError, match="no count of records"):
+        listing(body).count(Request("ContentDate/Start"))
 
 
 @given(bodies)
@@ -147,6 +170,17 @@ def test_a_request_says_everything_it_asks_for() -> None:
         ("$count", "True"),
         ("$select", "Id,PublicationDate"),
     ]
+
+
+def test_the_bounds_of_a_listing_whose_last_row_is_at_the_end_of_time_are_open() -> None:
+    last = "9999-12-31T23:59:59.999999Z"
+    rows = [
+        {"Id": "a", "ContentDate": {"Start": start}} for start in ("2024-06-01T00:00:00Z", last)
+    ]
+    held = listing({"value": rows}).ends(Request("ContentDate/Start"))
+    assert held == Interval(START)
+    parts = windows.cut(Interval(), held, 9000)
+    assert len(parts) == 3 and parts[-1].end is None
 
 
 @pytest.mark.parametrize("link", ["@odata.nextLink", "@OData.nextLink"])

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satcat import times
-from satcat.api import odata_parse
+from satcat.api import odata_fields, odata_parse
 from satcat.api.base import Deletion, Listed, Reject
 from satcat.products import SatelliteImage
 
@@ -225,7 +225,7 @@ def test_size_zero_means_unknown() -> None:
 
 
 @pytest.mark.parametrize("value", [[], [{}], None, [{"Algorithm": "MD5", "Value": "N/A"}],
-                                   [{"Algorithm": "MD5", "Value": "0" * 32}, "x"]])  # fmt: skip
+                                   [{"Algorithm": "MD5", "Value": "0" * 32}, None, {}], "", {}])  # fmt: skip
 def test_no_checksum_is_none(value: object) -> None:
     image = read(Checksum=value)
     assert (image.md5, image.blake3) == (None, None)
@@ -254,6 +254,61 @@ def test_a_real_eviction_is_kept() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "value",
+    [MD5, {"Algorithm": "MD5", "Value": MD5}, ["x"], [7], [{"Algorithm": "MD5", "Value": 5}],
+     [{"Algorithm": 5, "Value": MD5}], [{"Value": MD5}], [{"Algorithm": "MD5", "Value": " " + MD5}],
+     [{"Algorithm": "MD5", "Value": "p0Q/LnGGpcEUyVHJokl56g=="}]],
+)  # fmt: skip
+def test_a_checksum_that_is_none_stays_raw_with_a_warning(value: object) -> None:
+    image = read(Checksum=value)
+    assert (image.md5, image.blake3) == (None, None)
+    assert image.attributes["Checksum"] == (value if value == MD5 else json.dumps(value))
+    [line] = warnings(Checksum=value)
+    assert line.startswith(f"{ID}: Checksum is unreadable")
+
+
+def test_a_checksum_without_a_column_stays_raw() -> None:
+    said = [{"Algorithm": "SHA256", "Value": BLAKE3}, {"Algorithm": "md5", "Value": MD5}]
+    image = read(Checksum=said)
+    assert (image.md5, image.blake3) == (MD5, None)
+    assert image.attributes["Checksum"] == json.dumps(said)
+    assert not warnings(Checksum=said)
+
+
+def test_of_two_checksums_that_differ_the_later_is_taken_in_whatever_order_they_come() -> None:
+    old = {"Algorithm": "MD5", "Value": "f" * 32, "ChecksumDate": "2024-03-13T10:47:45Z"}
+    new = {"Algorithm": "MD5", "Value": MD5, "ChecksumDate": "2025-03-13T10:47:45Z"}
+    for said in ([old, new], [new, old], [old, new, old], [{**old, "ChecksumDate": None}, new]):
+        assert read(Checksum=said).md5 == MD5
+        assert len(set(warnings(Checksum=said))) == 1
+    assert not warnings(Checksum=[new, new])
+
+
+@pytest.mark.parametrize(
+    "number", [224105657, 224105657.0, "2.24105657E8", "224105657e0", "22410565700.0e-2"]
+)
+def test_one_product_has_one_hash_however_its_numbers_are_spelt(number: object) -> None:
+    said = [attribute("a", "?", "Integer"), attribute("b", True, "Boolean")]
+    text = json.dumps(record(ContentLength="?", Attributes=said)).replace('"?"', str(number))
+    row = odata_parse.product(msgspec.Raw(text.encode()), "SENTINEL-2").row
+    assert isinstance(row, SatelliteImage)
+    same = read(ContentLength=224105657, Attributes=[said[1], attribute("a", 224105657)])
+    assert (row.size_bytes, row.content_hash) == (224105657, same.content_hash)
+
+
+def test_a_wrong_text_of_where_it_is_stays_raw_and_geojson_says_it() -> None:
+    for wrong in ("POLYGON ((1 2, 3", 7, "geography'SRID=3857;POINT (1 2)'"):
+        image = read(Footprint=wrong)
+        assert (image.west, image.south, image.east, image.north) == (1, 2, 3, 4)
+        assert image.footprint == read().footprint
+        assert image.attributes["Footprint"] == wrong
+        assert len(warnings(Footprint=wrong)) == 1
+    for nothing in (None, "", []):
+        assert read(Footprint=nothing).content_hash == read().content_hash
+        assert not warnings(Footprint=nothing)
+
+
 def test_a_missing_footprint_is_no_box() -> None:
     image = read(Footprint=None, GeoFootprint=None)
     assert (image.footprint, image.west, image.north) == (None, None, None)
@@ -261,10 +316,11 @@ def test_a_missing_footprint_is_no_box() -> None:
 
 
 def test_a_footprint_that_is_none_is_kept_raw() -> None:
-    image = read(Footprint="geography'SRID=4326;POLYGON ((1 2, 3'")
+    said = {"Footprint": "geography'SRID=4326;POLYGON ((1 2, 3'", "GeoFootprint": None}
+    image = read(**said)
     assert image.footprint is None
     assert image.attributes["Footprint"] == "geography'SRID=4326;POLYGON ((1 2, 3'"
-    [line] = warnings(Footprint="geography'SRID=4326;POLYGON ((1 2, 3'")
+    [line] = warnings(**said)
     assert line.startswith(f"{ID}: Footprint is unreadable")
 
 
@@ -400,13 +456,52 @@ def test_an_attribute_that_comes_twice_is_kept_twice() -> None:
     image = with_attributes(
         attribute("a", 1), attribute("a", 1), attribute("a", 2), attribute("a", "1")
     )
-    assert image.attributes == {"a": 1, "a#2": 2, "a#3": "1"}
+    assert image.attributes == {"a": "1", "a#2": 1, "a#3": 2}
 
 
 def test_text_that_databases_refuse_is_replaced() -> None:
     image = with_attributes(attribute("a\x00", "b\ud800c"), Name="S2A_\x00")
     assert image.name == "S2A_\ufffd"
     assert image.attributes == {"a\ufffd": "b\ufffdc"}
+    said = warnings(Attributes=[attribute("a\x00", "b\ud800c")], Name="S2A_\x00", S3Path="x\x00")
+    assert [line.partition(" has characters that no text can hold")[0] for line in said] == [
+        f"{ID}: Name", f"{ID}: the name of a\ufffd", f"{ID}: a\ufffd", f"{ID}: S3Path"
+    ]  # fmt: skip
+
+
+def test_attributes_are_kept_alike_in_whatever_order_they_come() -> None:
+    said = [attribute(f"a{n}", n) for n in range(600)]
+    said += [
+        attribute("b", 1),
+        attribute("b", 2),
+        attribute("cloudCover", 10),
+        attribute("cloudCover", 90),
+    ]
+    for several in (said, said[-4:]):
+        one, other = with_attributes(*several), with_attributes(*reversed(several))
+        assert one == other and one.content_hash == other.content_hash
+
+
+def test_many_attributes_without_a_name_are_one_warning() -> None:
+    [line] = warnings(Attributes=[{}, None, {"Name": 5}] * 100)
+    assert line == f"{ID}: attributes without a name: 300, such as '{{}}'"
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", " 10", "10\n", "\uff11\uff10", "1e", "0x10", "nan", "+5", ".5"]
+)
+def test_a_number_as_text_is_one_that_json_could_hold(text: str) -> None:
+    image = with_attributes(attribute("cloudCover", text))
+    assert (image.cloud_cover, image.attributes["cloudCover"]) == (None, text)
+
+
+def test_a_huge_text_in_place_of_an_instant_is_not_held_in_memory() -> None:
+    odata_fields._instant.cache_clear()
+    assert read(OriginDate="2" * 1_000_000).origin_date is None
+    assert odata_fields._instant.cache_info().currsize <= 5
+    assert isinstance(
+        odata_parse.product(record(ContentDate={"Start": "2" * 10**6}), "X").row, Reject
+    )
 
 
 def test_what_is_too_long_is_cut_and_said() -> None:
@@ -517,7 +612,7 @@ def test_odd_json_in_a_record_is_read_alike(value: str) -> None:
     )
     row = odata_parse.product(msgspec.Raw(text.encode()), "SENTINEL-2").row
     assert isinstance(row, SatelliteImage) or value.startswith("[")
-    assert row.id == (ID if isinstance(row, SatelliteImage) else None)
+    assert row.id == ID
 
 
 @settings(max_examples=200, deadline=None)

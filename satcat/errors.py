@@ -16,7 +16,7 @@
         ListingTooDenseError        6  more products in one instant than the source can list
       CredentialsError              5  credentials missing or refused
       IncompleteError               6  something asked for is not complete
-        SyncIncompleteError, DeleteLimitError, NotMirroredError
+        DeleteLimitError, NotMirroredError
       DownloadsFailedError          7  some downloads failed
       DifferencesError              8  verify: differences are left
       TransferError                 1  one file could not be brought here
@@ -294,10 +294,6 @@ class IncompleteError(SatcatError):
     """Something asked for is not complete, and nothing pretends that it is."""
 
     exit_code = 6
-
-
-class SyncIncompleteError(IncompleteError):
-    """A sync ended with windows or records left open."""
 
 
 class DeleteLimitError(IncompleteError):

@@ -94,7 +94,6 @@ def test_every_error_is_drawn_in_the_tree_with_its_exit_code():
         (errors.RateLimitedError, 4),
         (errors.MalformedResponseError, 4),
         (errors.CredentialsError, 5),
-        (errors.SyncIncompleteError, 6),
         (errors.DeleteLimitError, 6),
         (errors.NotMirroredError, 6),
         (errors.ListingTooDenseError, 6),

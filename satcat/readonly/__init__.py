@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, Self
+from collections.abc import Mapping
+from typing import Any
 
 from satcat.database import Database
+from satcat.readonly.rows import Rows
 
-
-class Rows(Protocol):
-    """The rows of a statement, read as they are asked for. A context manager; reading to the end closes it too."""
-
-    columns: list[str]
-    rows: Iterator[tuple[Any, ...]]
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
-
-    def close(self) -> None:
-        """Read no further."""
+__all__ = ["Rows", "query"]
 
 
 def query(
@@ -45,7 +32,7 @@ def query(
     if database.engine.dialect.name == "postgresql":
         from satcat.readonly import postgresql
 
-        return postgresql.Rows(database, statement, params or {}, seconds)
+        return postgresql.ServerRows(database, statement, params or {}, seconds)
     from satcat.readonly import sqlite
 
     return sqlite.query(database.path, statement, params, seconds=seconds)

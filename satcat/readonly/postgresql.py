@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import date, datetime
 from itertools import chain
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from psycopg.adapt import Loader
@@ -22,6 +22,7 @@ from satcat.canonical import to_json
 from satcat.database import Database
 from satcat.errors import FilterError, SatcatError
 from satcat.postgresql import PATIENT
+from satcat.readonly.rows import Rows
 
 # What is quoted or a comment, a cast, a parameter, a per cent sign (which the driver would take for one of its own).
 _TOKENS = re.compile(
@@ -36,8 +37,8 @@ _HAS_SRID = 0x20000000
 _BATCH = 2000  # rows in memory at once
 
 
-class Rows:
-    """The rows of a statement, read as they are asked for. A context manager; reading to the end closes it too."""
+class ServerRows(Rows):
+    """The rows of a statement on a catalogue on a server."""
 
     def __init__(
         self, database: Database, statement: str, params: Mapping[str, Any], seconds: float | None
@@ -73,16 +74,7 @@ class Rows:
         except BaseException:
             self.close()
             raise
-        self.rows: Iterator[tuple[Any, ...]] = self._read(found)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return self.rows
+        self.rows = self._read(found)
 
     def close(self) -> None:
         """Read no further. The connection goes too."""

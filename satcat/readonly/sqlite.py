@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from satcat import filesystems
 from satcat.errors import CatalogueDamagedError, CatalogueError, FilterError, SatcatError
+from satcat.readonly.rows import Rows
 from satcat.sqlite import heed_signals, is_interrupt, register_functions
 
 _READS = {
@@ -42,8 +43,8 @@ _MOST_MEMORY = 1 << 30  # bytes
 _STEPS = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
-class Rows:
-    """The rows of a statement, read as they are asked for. A context manager; reading to the end closes it too."""
+class FileRows(Rows):
+    """The rows of a statement on a catalogue in a file."""
 
     def __init__(
         self, path: Path, statement: str, params: Mapping[str, Any], seconds: float | None
@@ -70,16 +71,7 @@ class Rows:
             self.close()
             raise FilterError("the SQL is no statement that gives rows: write a SELECT")
         self.columns = [column[0] for column in cursor.description]
-        self.rows: Iterator[tuple[Any, ...]] = self._read(cursor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return self.rows
+        self.rows = self._read(cursor)
 
     def close(self) -> None:
         """Read no further."""
@@ -139,7 +131,7 @@ def query(
     seconds: float | None = None,
 ) -> Rows:
     """As `readonly.query`, of a file."""
-    return Rows(path, statement, params or {}, seconds)
+    return FileRows(path, statement, params or {}, seconds)
 
 
 def _open(path: Path) -> sqlite3.Connection:

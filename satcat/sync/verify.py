@@ -16,7 +16,7 @@ from satcat import integrity
 from satcat.api.base import SatelliteAPI
 from satcat.database import Database
 from satcat.products import SatelliteImage
-from satcat.sync import absence, cursors, engine, runs, scopes, store, unlisted, windows
+from satcat.sync import absence, cursors, engine, runs, store, unlisted, windows
 from satcat.sync.absence import Differences, Listing
 from satcat.sync.clock import Clock
 from satcat.sync.follow import Follower
@@ -316,12 +316,3 @@ class _Verifier:
         engine.take_stock(self._job)
         self._report.open_rejects += self._job.report.open_rejects
         self._report.news += self._job.report.added + self._job.report.changed
-
-
-def offline_only(database: Database) -> VerifyReport:
-    """The part of `verify` that needs no source."""
-    report = VerifyReport()
-    with database.read() as connection:
-        todo = scopes.listing(connection)
-    check_offline(database, todo, report, repair=False)
-    return report

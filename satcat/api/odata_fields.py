@@ -91,7 +91,7 @@ def scalar(value: object) -> AttributeValue:
     if isinstance(value, float) and math.isfinite(value):
         return value
     try:
-        return storable(json.dumps(value, ensure_ascii=False))
+        return storable(json.dumps(value, ensure_ascii=False, sort_keys=True))
     except (RecursionError, ValueError, TypeError):
         return "(not printable as JSON)"
 

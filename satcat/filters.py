@@ -149,13 +149,18 @@ class SearchFilters:
     @property
     def area(self) -> BaseGeometry | None:
         """The area that products must touch, lon/lat degrees, split at 180°; None if left open."""
-        from satcat import footprints
+        if self.bbox is None and self.point is None and self.geometry is None:
+            return None
+        from satcat import (
+            footprints,
+        )  # for its libraries, which a query without an area does without
 
         if self.bbox is not None:
             return footprints.from_bbox(*self.bbox)
         if self.point is not None:
             return footprints.from_point(*self.point)
-        return None if self.geometry is None else footprints.from_wkt(self.geometry)
+        assert self.geometry is not None
+        return footprints.from_wkt(self.geometry)
 
     def within(self, interval: Interval) -> SearchFilters:
         """The same filters on another sensing interval."""

@@ -24,6 +24,10 @@ HEAVY = (
 )
 
 
+#: And what only a catalogue that is made, or brought up to date, needs.
+GEOMETRY = {"numpy", "shapely", "antimeridian", "alembic"}
+
+
 def loaded_by(*args: str) -> set[str]:
     """The top-level modules that a command line loads."""
     code = (
@@ -45,7 +49,7 @@ def test_help_loads_no_heavy_module(args: list[str]) -> None:
     assert loaded_by(*args) & set(HEAVY) == set()
 
 
-def test_a_run_of_downloads_does_without_geometry(
+def test_a_query_without_an_area_and_a_run_of_downloads_do_without_geometry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there, out = tmp_path / "satcat.db", tmp_path / "products"
@@ -54,9 +58,12 @@ def test_a_run_of_downloads_does_without_geometry(
             monkeypatch.setenv(name, value)
         loaded_by("--db", str(there), "sync", "--collection", "SENTINEL-2")
         loaded_by("--db", str(there), "mark", "--all")
+        assert "numpy" in loaded_by("--db", str(there), "query", "--bbox", "0,0,1,1")
+        query = ("query", "--tile", "30TWM", "--start", "2024-01", "--cloud", "20", "--latest")
+        assert loaded_by("--db", str(there), *query) & GEOMETRY == set()
         loaded = loaded_by("--db", str(there), "download", "--out", str(out))
     assert len(list(out.iterdir())) == 3
-    assert loaded & {"numpy", "shapely", "antimeridian", "alembic"} == set()
+    assert loaded & GEOMETRY == set()
 
 
 def test_importing_the_package_loads_no_heavy_module() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +14,8 @@ from blake3 import blake3
 from satcat.errors import TransferStoppedError
 
 CHUNK = 1 << 20  # bytes; larger ones gain nothing
-#: Smaller pieces are hashed where they are written: handing them over takes longer.
-_WORTHWHILE = 1 << 17
-#: Pieces that may wait to be hashed; they are all the memory that it takes.
-_MOST_WAITING = 6
+#: Smaller pieces are hashed where they are written: handing them over takes as long.
+_WORTHWHILE = 1 << 19
 
 
 class Digest(Protocol):
@@ -78,34 +75,37 @@ def stop_if(stop: threading.Event | None) -> None:
 class Hasher:
     """A hash of what arrives, piece by piece.
 
-    MD5 is slower than a fast source, so a thread of its own works it out while the next bytes arrive and are written;
-    that thread runs only while large pieces come fast. BLAKE3 takes less time than handing over. Close it when done with.
+    Large pieces are hashed by a thread of its own while the next one arrives and is written, one at a time, so that it
+    never holds more than one. The thread runs only once such a piece has come. Close it when done with.
     """
 
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
         self._digest = new_digest(algorithm)
-        self._waiting: deque[Future[object]] = deque()
+        self._beside: Future[object] | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes; waits if too many are waiting."""
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= _MOST_WAITING):
-            self._waiting.popleft().result()
-        if self.algorithm == "blake3" or (not self._waiting and len(data) < _WORTHWHILE):
+        """Take more bytes; waits until those before are hashed."""
+        self._catch_up()
+        if len(data) < _WORTHWHILE:
             self._digest.update(data)
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "download-hash")
-        self._waiting.append(self._thread.submit(self._digest.update, data))
+        self._beside = self._thread.submit(self._digest.update, data)
 
     def hexdigest(self) -> str:
         """The hash of all bytes so far, in lower-case hex."""
-        while self._waiting:
-            self._waiting.popleft().result()
+        self._catch_up()
         return self._digest.hexdigest()
 
     def close(self) -> None:
         """Let the thread end."""
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _catch_up(self) -> None:
+        if self._beside is not None:
+            self._beside.result()
+            self._beside = None

@@ -45,8 +45,8 @@ Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 
 _RANGE_NOT_SATISFIABLE = 416
-#: Bytes asked for at a time, at the most: larger pieces are no faster.
-_PIECE = 1 << 19
+#: Bytes asked for at a time, at the most: smaller ones wake the source more often, larger ones take more memory.
+_PIECE = 1 << 21
 #: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
 _LARGEST_RATIO = 200
 

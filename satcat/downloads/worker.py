@@ -41,6 +41,7 @@ from satcat.products import SatelliteImage
 
 logger = logging.getLogger("satcat")
 
+_GLANCE = 0.05  # seconds between looks at whether to stop
 _GRACE = 0.8  # seconds that threads have to stop; one that waits for bytes is then left behind
 
 
@@ -184,6 +185,7 @@ class _Run:
         self.report = report
         self.fatal: Exception | None = None
         self.busy, self.ended = busy, ended  # `ended`: whoever wished so
+        self.left = threading.Semaphore(0)  # one for each thread that fetches no more
 
     def through(self, workers: int) -> DownloadReport:
         began = time.monotonic()
@@ -196,7 +198,7 @@ class _Run:
         try:
             for thread in threads:
                 thread.start()
-            self._watch(threads[1:])
+            self._watch(workers)
         finally:
             self._close(threads)
             self.report.seconds = time.monotonic() - began
@@ -204,15 +206,16 @@ class _Run:
             raise self.fatal
         return self.report
 
-    def _watch(self, threads: list[threading.Thread]) -> None:
-        """Wait until all threads have ended, or somebody wants to stop.
+    def _watch(self, workers: int) -> None:
+        """Wait until so many threads have ended, or somebody wants to stop.
 
         Nothing is written here: Ctrl-C strikes in this thread, and in the midst of a transaction would leave it open.
         """
-        while any(thread.is_alive() for thread in threads):
-            if self.stop.wait(0.05) or self.ended.is_set():
-                return
-            self.claims.end_unrenewed()
+        for _ in range(workers):
+            while not self.left.acquire(timeout=_GLANCE):  # Ctrl-C would upset a join of the thread
+                if self.stop.is_set() or self.ended.is_set():
+                    return
+                self.claims.end_unrenewed()
 
     def _heart(self) -> None:
         """Renew leases as long as the run lasts."""
@@ -255,6 +258,8 @@ class _Run:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
             self._end(error)
+        finally:
+            self.left.release()
 
     def _next(self, worker: str) -> Job | None:
         if not self.claims.is_any_ready() or not self.outage.may_try():

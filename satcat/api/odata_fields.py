@@ -26,6 +26,7 @@ MAX_SIZE = 10**13
 #: How many hexadecimal digits each checksum has.
 _CHECKSUMS = {"MD5": 32, "BLAKE3": 64}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_MAX_CHECKSUMS = 20
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 _HEXADECIMAL = re.compile("[0-9a-f]+", re.ASCII)
 
@@ -171,11 +172,10 @@ def checksums(reader: Reader, value: object) -> tuple[str | None, str | None]:
     What is of no use stays raw: with a warning, but for algorithms that have no column. Of two that differ, the later is
     taken.
     """
-    if value and not isinstance(value, list):
-        reader.keep("Checksum", value)
-    found: dict[str, str] = {}
     items = value if isinstance(value, list) else []
-    for item in items:
+    odd = (bool(value) and value is not items) or len(items) > _MAX_CHECKSUMS
+    found: dict[str, str] = {}
+    for item in items[:_MAX_CHECKSUMS]:
         algorithm, digest = _checksum(item)
         length = _CHECKSUMS.get(algorithm)
         if digest in ("", "n/a") or not digest.strip("0"):
@@ -183,10 +183,12 @@ def checksums(reader: Reader, value: object) -> tuple[str | None, str | None]:
         if length is None and algorithm:
             reader.unreadable["Checksum"] = scalar(value)
         elif length != len(digest) or not _HEXADECIMAL.fullmatch(digest):
-            reader.keep("Checksum", value)
+            odd = True
         elif found.setdefault(algorithm, digest) != digest:
-            reader.keep("Checksum", value)
+            odd = True
             found[algorithm] = max(found[algorithm], digest, key=partial(_dated, items))
+    if odd:
+        reader.keep("Checksum", value)
     return found.get("MD5"), found.get("BLAKE3")
 
 
@@ -206,7 +208,7 @@ def _dated(items: list[object], digest: str) -> tuple[datetime, str]:
     """When a checksum was made, and itself, so that the order of the items does not matter."""
     dates = [
         instant(item.get("ChecksumDate"))
-        for item in items
+        for item in items[:_MAX_CHECKSUMS]
         if isinstance(item, dict) and _checksum(item)[1] == digest
     ]
     return max((date for date in dates if date), default=_LONG_AGO), digest

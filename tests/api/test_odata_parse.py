@@ -268,6 +268,15 @@ def test_a_checksum_that_is_none_stays_raw_with_a_warning(value: object) -> None
     assert line.startswith(f"{ID}: Checksum is unreadable")
 
 
+def test_a_hundred_thousand_checksums_are_one_warning_and_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(odata_fields.Reader, "keep", lambda _, key, value: kept.append(key))
+    image = read(Checksum=[{"Algorithm": "MD5", "Value": MD5}, *[[]] * 100_000])
+    assert (image.md5, kept) == (MD5, ["Checksum"])
+
+
 def test_a_checksum_without_a_column_stays_raw() -> None:
     said = [{"Algorithm": "SHA256", "Value": BLAKE3}, {"Algorithm": "md5", "Value": MD5}]
     image = read(Checksum=said)

@@ -239,11 +239,15 @@ class ODataAPI(SatelliteAPI):
 
         Raises:
             ProductGoneError: there is no such product.
+            MalformedResponseError: what the service says of it is no product.
         """
         from satcat.api.transfer import fetch
 
         product = self._get(image_id, "")
-        if not isinstance(product, SatelliteImage):
+        if isinstance(product, Reject):
+            reason = f"no usable record of {image_id}: {product.error}"
+            raise MalformedResponseError(self._where, reason)
+        if product is None:
             raise ProductGoneError(f"{image_id}: {self._where} has no such product")
         done = fetch(self, product, Path(outname), stop=stop)
         if verbose:

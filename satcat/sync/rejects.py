@@ -65,18 +65,18 @@ def add(
     at: datetime,
     position: datetime | None = None,
 ) -> None:
-    """Keep one rejected record."""
+    """Keep one rejected record, as it was last met."""
     same = (
         sync_rejects.c.raw == reject.raw
         if reject.id is None
         else sync_rejects.c.product_id == reject.id
     )
     mine = sa.and_(sync_rejects.c.scope_id == scope_id, _OPEN, same)
-    if not connection.execute(sa.update(sync_rejects).where(mine).values(last_at=at)).rowcount:
-        values = {"slice": slice_, "feed": feed, "kind": "reject", "error": reject.error}
-        about = {"product_id": reject.id, "raw": reject.raw, "position": position}
-        row = {"scope_id": scope_id, "first_at": at, "last_at": at, **values, **about}
-        connection.execute(sa.insert(sync_rejects).values(**row))
+    said = {"error": reject.error, "raw": reject.raw, "last_at": at}
+    if not connection.execute(sa.update(sync_rejects).where(mine).values(**said)).rowcount:
+        where = {"scope_id": scope_id, "slice": slice_, "feed": feed, "position": position}
+        about = {"kind": "reject", "product_id": reject.id, "first_at": at}
+        connection.execute(sa.insert(sync_rejects).values(**said, **where, **about))
 
 
 def open_ids(connection: Connection, scope_id: int) -> list[tuple[str, int]]:

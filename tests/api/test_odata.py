@@ -288,6 +288,14 @@ def test_a_record_that_is_no_product_comes_as_a_reject(sandbox: Sandbox, api: OD
     assert isinstance(row, Reject)
 
 
+def test_a_product_whose_record_is_unreadable_is_not_said_to_be_gone(
+    sandbox: Sandbox, api: ODataAPI, tmp_path: Path
+) -> None:
+    odd = sandbox.catalogue.publish_random(1, wire={"Name": 7})[0]
+    with pytest.raises(MalformedResponseError, match=f"no usable record of {odd}: .*Name: 7"):
+        api.download(odd, tmp_path / "x")
+
+
 def test_a_search_of_many_tiles_takes_several_listings(
     full: Sandbox, everything: SearchResults
 ) -> None:

@@ -46,6 +46,19 @@ def test_a_record_without_what_it_needs_is_kept_and_asked_for_again_by_id(
     assert open_rejects(database) == []
 
 
+def test_a_rejected_record_is_listed_with_what_is_wrong_with_it_now(database, sandbox, api):
+    ids = fill(sandbox, 3)
+    sandbox.catalogue.modify(ids[0], wire={"Name": 7}, touch=False)
+    sync(database, api, ALL)
+    (before,) = open_rejects(database)
+    assert before.error == "it has no usable Name: 7"
+    sandbox.catalogue.modify(ids[0], wire={"ContentDate": {"Start": "soon"}}, touch=False)
+    sync(database, api)
+    (after,) = open_rejects(database)
+    assert after.error == "its ContentDate/Start is no instant: 'soon'"
+    assert (after.id, after.first_at) == (before.id, before.first_at) and "soon" in after.raw
+
+
 def test_a_rejected_record_that_is_gone_is_settled(database, sandbox, api):
     ids = fill(sandbox, 3)
     sandbox.catalogue.modify(ids[0], wire={"Name": REMOVED}, touch=False)

@@ -174,7 +174,6 @@ def _line(question: Question, count: int, rows: int, took: dict[str, float]) -> 
         for name in ("DuckDB", "SQL in PostGIS")
         if name in took
     ]
-    met = "DuckDB" in took and took["DuckDB"] >= question.least * mine
-    return Result(
-        what, value, ", ".join(beside), asked, met=met if count >= query.WITH_GOALS else None
-    )
+    told = count >= query.WITH_GOALS and "DuckDB" in took
+    met = took["DuckDB"] >= question.least * mine if told else None
+    return Result(what, value, ", ".join(beside) or "DuckDB is not installed", asked, met=met)

@@ -30,7 +30,7 @@ from blake3 import blake3
 
 from benchmarks.environment import LISTERS, Run
 from benchmarks.loopback import MIB, product_id
-from benchmarks.report import Figures, Result, peak_memory, ram_disk
+from benchmarks.report import Figures, Result, busy_children, peak_memory, ram_disk
 from satcat.api.odata import ODataAPI
 from satcat.catalogue import Catalogue
 from satcat.products import SatelliteImage
@@ -126,16 +126,11 @@ def _child(home: str, url: str, files: int) -> None:
 def outside(bench: Bench, files: int, *command: str) -> dict[str, float]:
     """Fetch by another program, and look whether all of it came."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as home:
-        began, busy = time.perf_counter(), _busy_children()
+        began, busy = time.perf_counter(), busy_children()
         subprocess.run([*command, *_arguments(command[0], bench, files)], check=True, cwd=home)
-        seconds, busy = time.perf_counter() - began, _busy_children() - busy
+        seconds, busy = time.perf_counter() - began, busy_children() - busy
         assert sum(f.stat().st_size for f in Path(home).iterdir()) == bench.size
     return {"seconds": seconds, "cpu": busy}
-
-
-def _busy_children() -> float:
-    used = os.times()
-    return used.children_user + used.children_system
 
 
 def _arguments(program: str, bench: Bench, files: int) -> list[str]:
@@ -240,7 +235,7 @@ def figures(run: Run) -> Figures:
     """What is told of downloads."""
     size, runs = (8 * MIB, 1) if run.tiny else (1 << 30, 5)
     with (
-        tempfile.TemporaryDirectory(dir=ram_disk()) as folder,
+        tempfile.TemporaryDirectory(dir=ram_disk(3 * size)) as folder,
         served(Path(folder), size) as bench,
     ):
         found = measure(run, bench, runs)

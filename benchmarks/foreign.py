@@ -11,8 +11,10 @@ products, seconds, and seconds of CPU, of the listing or the download alone, wit
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -25,7 +27,8 @@ _CDSETOOLS = "https://catalogue.dataspace.copernicus.eu/odata/v1"
 
 def _eodag(url: str) -> Any:
     """eodag, with its provider led to ours; it keeps its files in a folder of its own, and asks no other network."""
-    home = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
+    home = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {"HOME": home, "EODAG_CFG_DIR": home, "EODAG_EXT_COLLECTIONS_CFG_URI": ""}
     library = import_module("eodag")
     library.setup_logging(0)  # no bars of progress

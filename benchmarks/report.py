@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
+import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -71,9 +74,22 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
-def ram_disk() -> Path:
-    """A folder in memory, where there is one."""
-    return next(filter(Path.is_dir, [Path("/dev/shm")]), Path(tempfile.gettempdir()))
+def ram_disk(size: int = 0) -> Path:
+    """A folder in memory, where there is one with room for so many bytes; else the system's, which is told."""
+    memory, other = Path("/dev/shm"), Path(tempfile.gettempdir())
+    if memory.is_dir() and shutil.disk_usage(memory).free > size:
+        return memory
+    print(
+        f"{memory} is missing or too small: files lie in {other}, which may be slow",
+        file=sys.stderr,
+    )
+    return other
+
+
+def busy_children() -> float:
+    """Seconds of CPU of the processes that ended, to the microsecond; `os.times` counts in hundredths of a second."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_memory() -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -11,16 +10,15 @@ from pathlib import Path
 
 from benchmarks import upsert
 from benchmarks.environment import Run
-from benchmarks.report import Figures, Result
+from benchmarks.report import Figures, Result, busy_children
 from satcat.sync import store
 
 
 def cpu(*command: str) -> float:
     """Seconds of CPU that a command takes."""
-    before = os.times()
+    before = busy_children()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = os.times()
-    return (after.children_user - before.children_user) + (after.children_system - before.children_system)  # fmt: skip
+    return busy_children() - before
 
 
 def figures(run: Run) -> Figures:

@@ -1,4 +1,4 @@
-"""Picking products, beside DuckDB: on a native table and on Parquet, both sorted by tile and time.
+"""Picking products, beside DuckDB: on a native table and on Parquet, sorted by tile and time, and on one sorted by time.
 
 Every engine starts from the same question and ends with the ids of the same products, which is checked; areas are
 compared exactly, in DuckDB's case by the same vectorised code on what its boxes leave. The engines take turns within each
@@ -33,6 +33,8 @@ COLUMNS = (
     "id, collection, product_type, processing_level, tile_id, cloud_cover, sensing_start, west, south, east, north, "
     "footprint, size_bytes"
 )
+#: DuckDB's own tables; goals are held against the faster one.
+NATIVE = {"DuckDB": "products", "DuckDB by time": "by_time"}
 Ask = Callable[[], list[str]]
 Taken = dict[str, tuple[float, int]]  # of each engine: milliseconds, and rows
 OURS = ("satcat", "satcat, objects")
@@ -117,8 +119,16 @@ def ducks(catalogue: Path, folder: Path) -> dict[str, Duck]:
     if not file.exists():
         load(connection, catalogue)
         how = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000"
-        connection.execute(f"COPY products TO '{file}' ({how})")
-    return {"DuckDB": Duck(connection, "products"), "Parquet": Duck(connection, f"'{file}'")}
+        path = str(file).replace("'", "''")
+        connection.execute(f"COPY products TO '{path}' ({how})")
+        connection.execute("CREATE TABLE by_time AS FROM products ORDER BY sensing_start")
+    tables = {**NATIVE, "Parquet": "'" + str(file).replace("'", "''") + "'"}
+    return {name: Duck(connection, table) for name, table in tables.items()}
+
+
+def fastest(took: dict[str, float]) -> float | None:
+    """The least milliseconds of DuckDB's own tables; None, where it is not installed."""
+    return min((took[name] for name in NATIVE if name in took), default=None)
 
 
 def load(connection: Any, catalogue: Path) -> None:
@@ -227,7 +237,8 @@ def _lines(question: Question, took: Taken, count: int) -> Iterator[Result]:
         met.append(mine <= question.most)
     if question.times is not None:
         asked.append("not behind DuckDB" if question.times == 1 else f"{question.times:g} × DuckDB")
-        met.append(others["DuckDB"] >= question.times * mine if "DuckDB" in others else None)
+        duck = fastest(others)
+        met.append(None if duck is None else duck >= question.times * mine)
     what = f"{count:,} products: {question.what}"
     yield Result(what, f"{mine:.2f} ms to {rows:,} ids, {took['satcat, objects'][0]:.2f} ms to objects",
                  beside or "DuckDB is not installed", ", ".join(asked),

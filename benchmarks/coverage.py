@@ -114,6 +114,7 @@ def figures(path: Path, count: int, rounds: int, postgis: str | None = None) -> 
                 f"| {question.what} | {len(answer):,} | {' | '.join(f'{ms:.1f}' for ms in took.values())} |"
             )
             points[f"coverage: {question.what}"] = {str(count): took["satcat's SQL"]}
+            points[f"rows: coverage: {question.what}"] = {str(count): float(len(answer))}
     head = f"| question | rows | {' | '.join(f'{name}, ms' for name in took)} |"
     return Figures(lines, "\n".join([head, f"|---|--:|{'--:|' * len(took)}", *told]), points)
 

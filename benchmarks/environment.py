@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import site
 import subprocess
+import sys
 import sysconfig
 import venv
 from dataclasses import dataclass
@@ -88,10 +89,13 @@ def peers(folder: Path) -> Path:
 
     Its libraries are found from here too, after our own: satcat is measured with what it was installed with.
     """
-    if not (folder / "pyvenv.cfg").exists():
-        venv.create(folder, with_pip=True)
     python = folder.absolute() / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
+    try:
+        if not (folder / "bin" / "pip").exists():  # or its making was interrupted
+            venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"the peers' environment {folder} cannot be made: {error}; --tiny does without")
     base = {"base": str(folder.absolute()), "platbase": str(folder.absolute())}
     site.addsitedir(sysconfig.get_path("purelib", "venv", vars=base))
     assert find_spec("duckdb") is not None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -207,6 +208,7 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}/odata/v1", flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its input ends with whoever started it
     sys.stdin.read()
 
 

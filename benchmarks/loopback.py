@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -95,6 +96,7 @@ def serve(path: str) -> None:
         server = Server(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_port, flush=True)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its input ends with whoever started it
         sys.stdin.read()
 
 

@@ -20,7 +20,19 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 _FIGURES = "figures.json"
 _SECTION = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
+_BUSY = 2.0  # load for each core; a part itself takes one or two
 _TITLES = {"sync": "Mirroring", "startup": "Start-up", "downloads": "Downloads"}
+
+
+def _titled(name: str) -> str:
+    """The title of a part."""
+    size = name.removeprefix("queries ")
+    return _TITLES.get(name) or f"Queries and coverage, {int(size):,} products"
+
+
+def _question(result: Result) -> str:
+    """What was asked, of however many products."""
+    return re.sub(r"^[\d,]+ products: ", "", result.what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +83,51 @@ class Kept:
         blocks = [
             "# How fast satcat is",
             (
-                "Made by `python -m benchmarks --keep`; do not edit. [Why goals are not met](NOTES.md). Figures are medians; "
-                "ratios above 1 are satcat's lead."
+                "Made by `python -m benchmarks --keep`; do not edit. [Why goals are not met](NOTES.md). Figures are medians, "
+                f"those of mirroring of one run; ratios above 1 are satcat's lead.{self.busy()}"
             ),
             table(self.results(large)),
             "![Growth](growth.svg)",
             "## Growth",
             growth.table(self.points()),
         ]
-        titles = {
-            **_TITLES,
-            **{f"queries {n}": f"Queries and coverage, {n:,} products" for n in self.sizes()},
-        }
-        for name, title in titles.items():
+        for name in (*_TITLES, *(f"queries {n}" for n in self.sizes())):
             if name in self.parts:
                 figures = self.parts[name]
                 blocks += [
-                    f"## {title}",
+                    f"## {_titled(name)}",
                     f"{figures.when}.",
                     *([figures.detail] if figures.detail else []),
                 ]
         return "\n\n".join(blocks) + "\n"
 
+    def busy(self) -> str:
+        """What was measured while the machine had other work, as a sentence."""
+        named = [
+            _titled(name).lower() for name, figures in self.parts.items() if figures.load > _BUSY
+        ]
+        if not named:
+            return ""
+        return f" **The machine had other work** during: {'; '.join(named)}."
+
+    def with_goals(self) -> list[Result]:
+        """What has a goal: of the largest catalogue, and of the largest that was asked what it was not."""
+        asked: dict[str, Result] = {}
+        for one in self.results(self.sizes()):
+            if one.goal:
+                asked.pop(_question(one), None)  # of a smaller catalogue
+                asked[_question(one)] = one
+        return list(asked.values())
+
     def section(self) -> str:
-        """The README's part: what has a goal, of the largest catalogue."""
-        goals = [one for one in self.results(self.sizes()[-1:]) if one.goal]
+        """The README's part."""
+        goals = self.with_goals()
         days = sorted({figures.when.partition(";")[0] for figures in self.parts.values()})
-        machine = next(iter(self.parts.values())).when.partition(";")[2].rpartition(";")[0]
+        machines = " and on ".join(
+            dict.fromkeys(figures.machine for figures in self.parts.values())
+        )
         return (
-            f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on{machine}; medians.\n\n{table(goals)}\n\n"
+            f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {machines}; medians, but for mirroring.{self.busy()}\n\n"
+            f"{table(goals)}\n\n"
             "![Time of queries, CPU and memory of a sync and size of the database, by number of products](benchmarks/growth.svg)\n"
         )

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -58,6 +58,20 @@ class Figures:
     detail: str = ""
     points: dict[str, dict[str, float]] = field(default_factory=dict)
     when: str = field(default_factory=machine)
+
+    @property
+    def machine(self) -> str:
+        return self.when.partition("; ")[2].rpartition("; ")[0]
+
+    @property
+    def load(self) -> float:
+        """How busy the machine was when it ended, for each core."""
+        found = re.search(r"(\d+) cores.*load ([\d.]+)", self.when)
+        return float(found[2]) / int(found[1]) if found else 0
+
+    def without_verdicts(self) -> Self:
+        """The same, where the size is not worth one."""
+        return replace(self, results=[replace(one, met=None) for one in self.results])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -31,6 +31,7 @@ SHORT_NAMES = {
 PERIODS = {"year": 4, "month": 7, "day": 10}
 
 _SORTABLE = [c.name for c in products.columns if c.name not in ("pk", "footprint", "attributes")]
+_NEWEST = [products.c.sensing_start.desc(), products.c.id]
 _SECOND = 19  # characters of an instant's stored form, down to the second
 _NEAR = timedelta(seconds=2)
 _PLACES = 100  # that one statement looks at
@@ -150,11 +151,10 @@ def group(name: str) -> ColumnElement[Any]:
 
 def order(option: str, name: str | None) -> list[ColumnElement[Any]]:
     """By this column (`-column`: descending; unknown values last), then newest sensing first, then by id."""
-    newest = [products.c.sensing_start.desc(), products.c.id]
     if name is None:
-        return newest
+        return _NEWEST
     by = column(option, name.removeprefix("-"))
-    return [(by.desc() if name.startswith("-") else by.asc()).nulls_last(), *newest]
+    return [(by.desc() if name.startswith("-") else by.asc()).nulls_last(), *_NEWEST]
 
 
 def _groups(choice: Choice) -> list[str]:

@@ -21,6 +21,8 @@ from satcat.models import products
 
 Condition: TypeAlias = ColumnElement[bool]
 _Wrap: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+#: Of a table, or of an alias of it.
+Columns: TypeAlias = sa.ColumnCollection[str, sa.Column[Any]]
 
 # What both databases take for quoted. PostgreSQL's E'...' may have no backslash, for that may quote a quote; `...` and
 # [...], quotes of SQLite's alone, hold words only.
@@ -32,22 +34,35 @@ _OPERATORS = re.compile(r"::|@>|<@(?!\w)")  # PostgreSQL's; no parameter of SQLi
 
 def conditions(filters: SearchFilters, wrap: _Wrap) -> list[Condition]:
     """All that the filters say but for tiles and areas; `wrap` is put round columns that lead an index."""
+    return [*beside_tiled(filters, wrap), *tiled(products.c, filters, wrap)]
+
+
+def tiled(c: Columns, filters: SearchFilters, wrap: _Wrap) -> list[Condition]:
+    """What the filters say of types, levels, times and clouds: what the index of tiles holds."""
+    found = _equal(
+        (c.product_type, filters.product_type), (c.processing_level, filters.processing_level)
+    )
+    if filters.start is not None:
+        found.append(wrap(c.sensing_start) >= filters.start)
+    if filters.end is not None:
+        found.append(wrap(c.sensing_start) < filters.end)
+    if filters.cloud_cover is not None:
+        found.append(c.cloud_cover <= filters.cloud_cover)
+    return found
+
+
+def beside_tiled(filters: SearchFilters, wrap: _Wrap) -> list[Condition]:
+    """The other `conditions`."""
     c = products.c
-    asked = (
+    found = _equal(
         (wrap(c.collection), filters.collection),
-        (c.product_type, filters.product_type),
-        (c.processing_level, filters.processing_level),
         (c.platform, filters.platform),
         (c.relative_orbit, filters.relative_orbit),
         (c.orbit_direction, filters.orbit_direction),
         (c.online, filters.online),
     )
-    found: list[Condition] = [column == value for column, value in asked if value is not None]
-    found += sensed(wrap(c.sensing_start), filters)
     if filters.published is not None:
         found.append(c.publication_date >= filters.published)
-    if filters.cloud_cover is not None:
-        found.append(c.cloud_cover <= filters.cloud_cover)
     found += [contains(c.name, text) for text in filters.texts]
     if filters.name is not None:
         found.append(is_like(wrap(c.name), filters.name.replace("[", "[[]")))
@@ -95,14 +110,8 @@ def as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column
 
 
-def sensed(start: ColumnElement[Any], filters: SearchFilters) -> list[Condition]:
-    """What the filters say of the sensing start."""
-    found = []
-    if filters.start is not None:
-        found.append(start >= filters.start)
-    if filters.end is not None:
-        found.append(start < filters.end)
-    return found
+def _equal(*asked: tuple[ColumnElement[Any], Any]) -> list[Condition]:
+    return [column == value for column, value in asked if value is not None]
 
 
 def _enclosed(where: str) -> str:

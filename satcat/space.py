@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Select
 
 from satcat import names, spatial_index
 from satcat.batches import batches
-from satcat.conditions import Condition, as_it_is, conditions, is_one_of, sensed
+from satcat.conditions import Condition, as_it_is, beside_tiled, conditions, is_one_of, tiled
 from satcat.filters import SearchFilters
 from satcat.functions import each, unindexed
 from satcat.models import products
@@ -43,10 +43,12 @@ def matches(
     named, touched, area = _named_tiles(filters), _touched_tiles(filters), filters.area
     by_tile = _by_tile(filters, named) if named else None
     few = list(among)
+    said = conditions
     if by_tile is not None and touched is None:
         few.append(products.c.pk.in_(by_tile))
+        said = beside_tiled
     placed = bool(few) or touched is not None or area is not None
-    found = [*few, *conditions(filters, unindexed if placed else as_it_is)]
+    found = [*few, *said(filters, unindexed if placed else as_it_is)]
     if touched is not None:
         found += _in_tiles(connection, filters, touched, by_tile, found, few=bool(few))
     if area is not None:
@@ -140,13 +142,7 @@ def _by_tile(filters: SearchFilters, tile_ids: Iterable[str]) -> Select[Any]:
     """From the tile index alone: it holds these columns, so that only rows that match them are looked up."""
     c = _TILED.c
     # with statistics at hand, SQLite might rather skip through the index that ends in the sensing start
-    found = [is_one_of(c.tile_id, tile_ids), *sensed(unindexed(c.sensing_start), filters)]
-    if filters.product_type is not None:
-        found.append(c.product_type == filters.product_type)
-    if filters.processing_level is not None:
-        found.append(c.processing_level == filters.processing_level)
-    if filters.cloud_cover is not None:
-        found.append(c.cloud_cover <= filters.cloud_cover)
+    found = [is_one_of(c.tile_id, tile_ids), *tiled(c, filters, unindexed)]
     return sa.select(c.pk).where(*found)
 
 

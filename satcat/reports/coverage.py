@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import statistics
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from datetime import datetime
-from itertools import chain
-from typing import Any
+from functools import cached_property
+from itertools import chain, repeat
+from math import isnan
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -32,11 +34,11 @@ SPLITS = ("product-type", "orbit", "month", "year")
 #: Up to so many products the shares that are really covered are measured without being asked for.
 FEW = 20_000
 
-_BATCH = 500  # rows in memory at once
+_BATCH = 100  # rows in memory at once: of more, Python's garbage collector has much to look through
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TileCoverage:
+# They are many, and a frozen dataclass takes four times as long to make.
+class TileCoverage(NamedTuple):
     """The products of one tile, and product type, orbit or period.
 
     `mirrored` is `complete`, `partly` or `not mirrored`, of the tile and time that were asked for, or `ahead` of time that
@@ -71,7 +73,7 @@ class TileCoverage:
     mirrored: str = NOT_MIRRORED
 
 
-COLUMNS = tuple(f.name for f in fields(TileCoverage))
+COLUMNS = TileCoverage._fields
 #: What costs nothing to tell: it stands in the table tile_months.
 COUNTS = {
     "tile_id", "collection", "product_type", "relative_orbit", "period", "products", "clear_products", "size_bytes",
@@ -220,18 +222,14 @@ class _Report:
     def told(self, rows: list[Row]) -> Iterator[TileCoverage]:
         """These rows in numbers."""
         groups = [row.group for row in rows if row.group is not None]
-        gaps = iter(zip(*_looks(groups, self.grouping), strict=True))
-        for row in rows:
-            values: dict[str, Any] = {}
-            if row.group is not None:
-                values = _values(row.group, self.grouping, *next(gaps)) | self._shares(row.group)
-            mirrored_ = self._state(row.key)
-            if row.group is None and mirrored_ == COMPLETE:
-                values = self._nothing()
-            yield TileCoverage(
-                tile_id=row.key.place, collection=row.key.collection, product_type=row.key.product_type,
-                relative_orbit=row.key.relative_orbit, period=row.key.period, mirrored=mirrored_, **values,
-            )  # fmt: skip
+        numbers = self._numbers(groups)
+        for key, group in rows:
+            state = self._state(key)
+            if group is not None:
+                values = next(numbers)
+            else:
+                values = self._nothing if state == COMPLETE else {}
+            yield TileCoverage(*key, mirrored=state, **values)
 
     def _state(self, key: Key) -> str:
         """How much of a row is mirrored; of a whole area, what is true of all its tiles."""
@@ -244,7 +242,9 @@ class _Report:
         if self.filters.collection and names.tile_grid(self.filters.collection) is None:
             return iter(())
         found = tiled.groups(self.connection, self.filters, self.grouping)
-        return (g for g in found if self.grid in (None, expected.grid_of(g.key.place)))
+        if self.grid is None:
+            return found
+        return (group for group in found if self.grid == expected.grid_of(group.key.place))
 
     def _untiled(self) -> Iterator[Group]:
         """Groups of products without tile ids, matched to the tiles wanted, or to all."""
@@ -267,11 +267,21 @@ class _Report:
         narrowed = products.c.collection.in_(collections)
         return footprinted.groups(self.connection, self.filters, self.grouping, shapes, narrowed)
 
-    def _shares(self, group: Group) -> dict[str, float]:
-        if not group.outlines.wkb:  # not wanted, or not known
-            return {}
-        shares = self._place(group.key.place).shares(group.outlines)
-        return {"covered_percent": shares.covered, "clear_percent": shares.clear}
+    def _numbers(self, groups: list[Group]) -> Iterator[dict[str, Any]]:
+        """The numbers of each group; shares where they are wanted and known."""
+        grouping = self.grouping
+        told = _looks(groups) if grouping.looks and groups else repeat({}, len(groups))
+        for group, of_looks in zip(groups, told, strict=True):
+            numbers = {
+                "products": group.products, "clear_products": group.clear_products, "size_bytes": group.size_bytes,
+                **of_looks,
+            }  # fmt: skip
+            if grouping.downloads:
+                numbers["downloaded"] = group.downloaded
+            if group.outlines.wkb:
+                shares = self._place(group.key.place).shares(group.outlines)
+                numbers |= {"covered_percent": shares.covered, "clear_percent": shares.clear}
+            yield numbers
 
     def _place(self, name: str) -> Place:
         """The place, ready for measuring; rows of one place follow each other."""
@@ -281,6 +291,7 @@ class _Report:
             self._measured = name, Place(shape)
         return self._measured[1]
 
+    @cached_property
     def _nothing(self) -> dict[str, Any]:
         """The numbers of a row without products that the mirror vouches for."""
         grouping = self.grouping
@@ -300,34 +311,22 @@ def stored_collections(connection: Connection) -> list[str]:
     return [name for name in connection.scalars(sa.select(held.c.name)) if name is not None]
 
 
-def _looks(groups: list[Group], grouping: Grouping) -> tuple[Any, ...]:
-    """Of each group: looks, median and longest gap, and clear looks."""
-    if not grouping.looks or not groups:
-        return tuple([None] * len(groups) for _ in range(4))
+def _looks(groups: list[Group]) -> Iterator[dict[str, Any]]:
+    """What days, instants and clouds tell of each group."""
     every = looks.measure(np.concatenate([g.days for g in groups]), [len(g.days) for g in groups])
     clear = looks.measure(
         np.concatenate([g.clear_days for g in groups]), [len(g.clear_days) for g in groups]
     )
-    return every.days, every.median_gap, every.longest_gap, clear.days
-
-
-def _values(
-    group: Group, grouping: Grouping, days: Any, median: Any, longest: Any, clear: Any
-) -> dict[str, Any]:
-    counts = {
-        "products": group.products, "clear_products": group.clear_products, "size_bytes": group.size_bytes,
-    }  # fmt: skip
-    counts |= {"downloaded": group.downloaded} if grouping.downloads else {}
-    if not grouping.looks:
-        return counts
-    return counts | {
-        "looks": int(days),
-        "clear_looks": int(clear),
-        "median_gap_days": None if np.isnan(median) else float(median),
-        "longest_gap_days": None if np.isnan(longest) else int(longest),
-        "first_sensing": times.parse(group.first) if group.first else None,
-        "last_sensing": times.parse(group.last) if group.last else None,
-        "min_cloud_cover": group.min_cloud_cover,
-        "mean_cloud_cover": group.mean_cloud_cover,
-        "median_cloud_cover": statistics.median(group.clouds) if group.clouds else None,
-    }
+    told = (numbers.tolist() for numbers in (*every, clear.days))
+    for group, days, median, longest, clear_days in zip(groups, *told, strict=True):
+        yield {
+            "looks": days,
+            "clear_looks": clear_days,
+            "median_gap_days": None if isnan(median) else median,
+            "longest_gap_days": None if isnan(longest) else int(longest),
+            "first_sensing": times.parse(group.first) if group.first else None,
+            "last_sensing": times.parse(group.last) if group.last else None,
+            "min_cloud_cover": group.min_cloud_cover,
+            "mean_cloud_cover": group.mean_cloud_cover,
+            "median_cloud_cover": statistics.median(group.clouds) if group.clouds else None,
+        }

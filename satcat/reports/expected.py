@@ -81,7 +81,8 @@ class States:
         self._gaps: dict[str | None, list[Gap]] = {}
         for gap in survey.gaps:
             self._gaps.setdefault(gap.tile, []).append(gap)
-        self._known: dict[tuple[Any, ...], str] = {}
+        self._known: dict[str, dict[tuple[Any, ...], str]] = {}
+        self._of_alike: dict[tuple[Any, ...], dict[tuple[Any, ...], str]] = {}
 
     def of(self, key: Key, part: Interval | None = None) -> str:
         """The state of a row.
@@ -89,11 +90,19 @@ class States:
         Args:
             part: of the row's time only this.
         """
-        own = key.tile if key.tile in self._gaps else None
-        alike = (own, self._kinds(key.tile), key.collection, key.product_type, key.period, part)
-        if alike not in self._known:
-            self._known[alike] = self._state(key, part)
-        return self._known[alike]
+        known = self._known.get(key.place)
+        if known is None:
+            known = self._known[key.place] = self._known_of(key)
+        alike = (key.collection, key.product_type, key.period, part)
+        state = known.get(alike)
+        if state is None:
+            state = known[alike] = self._state(key, part)
+        return state
+
+    def _known_of(self, key: Key) -> dict[tuple[Any, ...], str]:
+        """What is known of places like this one."""
+        own = key.place if key.tile in self._gaps or key.tile is None else None
+        return self._of_alike.setdefault((own, self._kinds(key.tile)), {})
 
     def _kinds(self, tile: str | None) -> tuple[Kind, ...]:
         """What is mirrored there; of a whole area, anywhere."""
@@ -128,21 +137,28 @@ def _rows(
     if not grouping.period:
         yield from [Row(group.key, group) for group in found] or [Row(nothing, None)]
         return
-    known = [group.key.period or "" for group in found]
-    end = survey.asked.end if survey.asked and filters.end else None
-    first = periods.of(filters.start, grouping.length) if filters.start else min(known, default="")
-    last = periods.before(end, grouping.length) if end else max(known, default="")
-    span: list[str | None] = list(periods.span(first, last)) if first and last else [None]
+    span = _span(found, filters, survey, grouping)
     by_kind = groupby(found, key=lambda group: _kind(group.key, nothing, grouping))
     for kind, groups in [(kind, list(each)) for kind, each in by_kind] or [(nothing, [])]:
         of_period = {group.key.period: group for group in groups}
         for period in span:
             group = of_period.get(period)
-            yield Row(group.key if group else kind._replace(period=period), group)
+            yield Row(group.key if group else Key(*kind[:4], period), group)
+
+
+def _span(
+    found: list[Group], filters: SearchFilters, survey: Survey, grouping: Grouping
+) -> tuple[str | None, ...]:
+    """The periods of which a place has rows; None if nothing says which."""
+    end = survey.asked.end if survey.asked and filters.end else None
+    known = [] if filters.start and end else [group.key.period or "" for group in found]
+    first = periods.of(filters.start, grouping.length) if filters.start else min(known, default="")
+    last = periods.before(end, grouping.length) if end else max(known, default="")
+    return periods.span(first, last) if first and last else (None,)
 
 
 def _kind(key: Key, nothing: Key, grouping: Grouping) -> Key:
     """What a row is called that has no products, but stands between such that have."""
     if grouping.types:
-        return key._replace(period=None)
+        return Key(*key[:4])
     return nothing._replace(relative_orbit=key.relative_orbit)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from satcat import times
 from satcat.times import Interval
@@ -23,10 +23,10 @@ def before(bound: datetime, length: int) -> str:
     return "" if is_first else of(bound - times.MICROSECOND, length)
 
 
-def span(first: str, last: str) -> Iterator[str]:
+@lru_cache(maxsize=64)  # of one report, many places ask for the same
+def span(first: str, last: str) -> tuple[str, ...]:
     """The periods from one to another of the same kind, both included."""
-    for number in range(_number(first), _number(last) + 1):
-        yield _text(number, len(first))
+    return tuple(_text(number, len(first)) for number in range(_number(first), _number(last) + 1))
 
 
 def interval(period: str) -> Interval:

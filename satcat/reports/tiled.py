@@ -18,8 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select
 from sqlalchemy.sql.elements import Null
 
 from satcat import space
-from satcat.batches import batches
-from satcat.conditions import as_it_is, conditions, is_one_of
+from satcat.conditions import Columns, as_it_is, is_one_of, tiled
 from satcat.filters import SearchFilters
 from satcat.functions import as_text, exactly, joined, json_array, unindexed, within
 from satcat.models import downloads, products, tile_months, tile_years
@@ -32,7 +31,9 @@ _INDEXED = {
 }  # fmt: skip
 #: Filters that the table tile_months can say.
 _SUMMARISED = {"collection", "tile_id", "product_type", "start_date", "end_date"}
-_BATCH = 500  # groups in memory at once
+#: Of which period a row of a summary is: the name of its column.
+_PERIODS = {tile_months.name: "month", tile_years.name: "year"}
+_BATCH = 100  # groups in memory at once, as many as rows of a report
 _PLAIN = 5  # what is measured before the looks
 
 
@@ -51,10 +52,10 @@ def _by_type(connection: Connection, filters: SearchFilters, grouping: Grouping)
         statement, read = _all_at_once(connection, filters, grouping), _measured
     done = _downloaded(connection, filters, grouping) if grouping.downloads else {}
     rows = connection.execute(statement, execution_options={"yield_per": _BATCH})
-    for batch in batches(rows, _BATCH):
+    for batch in rows.partitions():
         found = read(batch, grouping)
         drawn = _outlines(connection, filters, grouping, found) if grouping.outlines else {}
-        for group in found:
+        for group in found if done or drawn else ():
             group.downloaded = done.get(group.key, 0)
             group.outlines = drawn.get(group.key, group.outlines)
         yield from found
@@ -69,8 +70,10 @@ def _measures(grouping: Grouping) -> ColumnElement[str]:
     start = as_text(c.sensing_start)
     clear = c.cloud_cover <= grouping.clear
     size = sa.func.coalesce(sa.func.sum(c.size_bytes), 0)
+    empty = sa.literal_column("''", sa.Text())
+    instants = (sa.func.min(start), sa.func.max(start)) if grouping.instants else (empty, empty)
     measures: list[ColumnElement[Any]] = [
-        sa.func.count(), sa.func.count(sa.case((clear, 1))), size, sa.func.min(start), sa.func.max(start),
+        sa.func.count(), sa.func.count(sa.case((clear, 1))), size, *instants,
     ]  # fmt: skip
     if grouping.looks:
         clouds: list[ColumnElement[Any]] = [
@@ -112,40 +115,26 @@ def _tile_by_tile(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
 
     One GROUP BY would read the whole index whatever the time: four times as long for one year of seven.
     """
-    kinds = _kinds(filters, grouping)
-    product_type = sa.func.nullif(kinds.c.product_type, "")
-    asked = replace(filters, tile_id=None, collection=None)
+    table = tile_months if grouping.period == "month" else tile_years
+    kinds = table.c
+    product_type = sa.func.nullif(kinds.product_type, "")
+    period = kinds[grouping.period] if grouping.period else sa.null()
     inside = []
     wrap: Callable[[ColumnElement[Any]], ColumnElement[Any]] = as_it_is
     if grouping.period:  # of several bounds on the start SQLite takes one; let it be the narrow one
         wrap = unindexed
-        inside = [within(products.c.sensing_start, kinds.c.period)]
+        inside = [within(products.c.sensing_start, period)]
     held = sa.select(_measures(grouping)).where(
-        products.c.tile_id == kinds.c.tile_id,
+        products.c.tile_id == kinds.tile_id,
         products.c.product_type.is_not_distinct_from(product_type),
-        unindexed(products.c.collection) == kinds.c.collection,
+        unindexed(products.c.collection) == kinds.collection,
         *inside,
-        *conditions(asked, wrap),
+        *tiled(products.c, filters, wrap),
     )
-    keys = [kinds.c.tile_id, kinds.c.collection, product_type, sa.null(), kinds.c.period]
-    return sa.select(*keys, held.scalar_subquery()).order_by(*kinds.c)
-
-
-def _kinds(filters: SearchFilters, grouping: Grouping) -> sa.Subquery:
-    """The tiles, collections, types (empty for unknown) and periods that have products."""
-    c = tile_months.c
-    columns: list[ColumnElement[Any]] = [
-        c.tile_id, c.collection, c.product_type, _period(grouping).label("period"),
-    ]  # fmt: skip
-    return sa.select(*columns).where(*_in_summaries(filters)).distinct().subquery("kinds")
-
-
-def _period(grouping: Grouping) -> ColumnElement[Any]:
-    """The period of a row of tile_months."""
-    month = tile_months.c.month
-    if grouping.period == "year":
-        return sa.func.substr(month, 1, grouping.length, type_=sa.Text())
-    return month if grouping.period else sa.null()
+    keys = [kinds.tile_id, kinds.collection, product_type, sa.null(), period]
+    by = _real([kinds.tile_id, kinds.collection, kinds.product_type, period])
+    found = sa.select(*keys, held.scalar_subquery()).where(*_in_summary(table, filters))
+    return found.group_by(*by).order_by(*by)
 
 
 def _all_at_once(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Select[Any]:
@@ -221,40 +210,33 @@ def _is_summarised(filters: SearchFilters, grouping: Grouping) -> bool:
 
 def _summaries(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     years = all(periods.is_whole(bound, "year") for bound in (filters.start, filters.end))
-    if years and grouping.period != "month" and not grouping.looks:
-        return _of_years(filters, grouping)
-    c = tile_months.c
-    keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
-    keys += [_period(grouping)] if grouping.period else []
-    found = sa.select(*keys).where(*_in_summaries(filters)).order_by(*keys)
+    table = (
+        tile_years if years and grouping.period != "month" and not grouping.looks else tile_months
+    )
+    name, c = _PERIODS[table.name], table.c
+    keys = [c.tile_id, c.collection, c.product_type, _period(c, name, grouping)]
+    found = sa.select(*keys).where(*_in_summary(table, filters)).order_by(*_real(keys))
     counts: list[ColumnElement[Any]] = [c.products, c.clear_products, c.size_bytes]
-    if grouping.period == "month" or _is_one(filters, "month"):  # nothing to sum: half the time
-        days = [sa.cast(column, sa.Text()) for column in (c.days, c.clear_days)]
-        return found.add_columns(*counts, *([c.month, *days] if grouping.looks else ()))
+    if grouping.period == name or _is_one(filters, name):  # nothing to sum: half the time
+        if grouping.looks:
+            counts += [c.month, *(sa.cast(days, sa.Text()) for days in (c.days, c.clear_days))]
+        return found.add_columns(*counts)
     sums: list[ColumnElement[Any]] = [sa.func.sum(column) for column in counts]
     if grouping.looks:
         sums += [
             joined(c.month, ""), joined(c.days, " "),
             joined(c.clear_days, " ") if grouping.clear_looks else sa.null(),
         ]  # fmt: skip
-    return found.add_columns(*sums).group_by(*keys)
+    return found.add_columns(*sums).group_by(*_real(keys))
 
 
-def _of_years(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
-    c = tile_years.c
-    keys: list[ColumnElement[Any]] = [c.tile_id, c.collection, c.product_type]
-    keys += [c.year] if grouping.period else []
-    meant = _of_kinds(tile_years, filters)
-    length = periods.LENGTHS["year"]
-    if filters.start:
-        meant.append(unindexed(c.year) >= periods.of(filters.start, length))
-    if filters.end:
-        meant.append(unindexed(c.year) <= periods.before(filters.end, length))
-    found = sa.select(*keys).where(*meant).order_by(*keys)
-    counts = [c.products, c.clear_products, c.size_bytes]
-    if grouping.period or _is_one(filters, "year"):
-        return found.add_columns(*counts)
-    return found.add_columns(*(sa.func.sum(column) for column in counts)).group_by(*keys)
+def _period(c: Columns, name: str, grouping: Grouping) -> ColumnElement[Any]:
+    """The period of a group, from the column of that name."""
+    if grouping.period is None:
+        return sa.null()
+    if grouping.period == name:
+        return c[name]
+    return sa.func.substr(c[name], 1, grouping.length, type_=sa.Text())
 
 
 def _is_one(filters: SearchFilters, period: str) -> bool:
@@ -266,10 +248,9 @@ def _is_one(filters: SearchFilters, period: str) -> bool:
 
 
 def _counted(rows: Sequence[Any], grouping: Grouping) -> list[Group]:
-    told = 6 if grouping.looks else 3
     found = [
-        Group(Key(tile, collection, product_type or None, None, *rest[:-told]), *rest[-told:][:3])
-        for tile, collection, product_type, *rest in rows
+        Group(Key(tile, collection, product_type or None, None, period), number, clear, size)
+        for tile, collection, product_type, period, number, clear, size, *_ in rows
     ]
     if not grouping.looks:
         return found
@@ -291,26 +272,20 @@ def _days(months: Sequence[str], bits: Sequence[str]) -> list[looks.Days]:
     return np.split(days, np.cumsum(in_month)[last_month - 1][:-1])
 
 
-def _in_summaries(filters: SearchFilters) -> list[ColumnElement[bool]]:
-    """The rows of tile_months that may count something of what is asked.
+def _in_summary(table: sa.Table, filters: SearchFilters) -> list[ColumnElement[bool]]:
+    """The rows of tile_months or tile_years that may count something of what is asked.
 
     They come in the order of the report: along the index of months where one month is asked for, else along the primary
     key, which is quicker than to sort, though it passes other months too.
     """
-    c = tile_months.c
-    found = _of_kinds(tile_months, filters)
-    length = periods.LENGTHS["month"]
-    first = periods.of(filters.start, length) if filters.start else None
-    last = periods.before(filters.end, length) if filters.end else None
-    if first is not None and first == last and not filters.tiles:
-        return [*found, c.month == first]
-    found += [unindexed(c.month) >= first] if first else []
-    return found + ([unindexed(c.month) <= last] if last is not None else [])
-
-
-def _of_kinds(table: sa.Table, filters: SearchFilters) -> list[ColumnElement[bool]]:
-    """The rows of a summary that are of the collection, type and tiles asked for."""
-    c = table.c
+    c, name = table.c, _PERIODS[table.name]
     asked = ((c.collection, filters.collection), (c.product_type, filters.product_type))
     found = [unindexed(column) == value for column, value in asked if value is not None]
-    return found + ([is_one_of(c.tile_id, filters.tiles)] if filters.tiles else [])
+    found += [is_one_of(c.tile_id, filters.tiles)] if filters.tiles else []
+    length = periods.LENGTHS[name]
+    first = periods.of(filters.start, length) if filters.start else None
+    last = periods.before(filters.end, length) if filters.end else None
+    if name == "month" and first is not None and first == last and not filters.tiles:
+        return [*found, c.month == first]
+    found += [unindexed(c[name]) >= first] if first else []
+    return found + ([unindexed(c[name]) <= last] if last is not None else [])

@@ -54,13 +54,14 @@ class Area:
         """
         west, south, east, north = boxes.T
         shapes = shapely.box(west, south, east, north)
-        may: Flags = shapely.intersects(self.geometry, shapes)
+        flat = (west >= east) | (south >= north)
         sure = np.zeros(len(boxes), dtype=bool)
         if shapely.get_dimensions(self.geometry) == 2:
-            sure = (west < east) & (south < north)
-            sure[sure] = shapely.contains_properly(self.geometry, shapes[sure])
-        flat = (west >= east) | (south >= north)
-        return sure, (may | flat) & ~sure
+            sure[~flat] = shapely.contains_properly(self.geometry, shapes[~flat])
+        may = flat.copy()
+        rest = ~(sure | flat)
+        may[rest] = shapely.intersects(self.geometry, shapes[rest])
+        return sure, may
 
     def touches(self, stored: Sequence[bytes]) -> Flags:
         """Which footprints (WKB) share a point with the area."""

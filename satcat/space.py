@@ -27,7 +27,8 @@ from satcat.times import Interval
 if TYPE_CHECKING:
     from satcat.overlap import Area, Flags, Keys
 
-_BATCH = 10_000  # footprints in memory at once
+_BATCH = 10_000  # keys that one statement names, and rows that a server sends at once
+_PAGE = 500  # rows that are objects at once: of more, Python's garbage collector has much to look through
 _TILED = products.alias("tiled")
 _OUTLINED = products.c.footprint.is_not(None)
 
@@ -111,7 +112,7 @@ def _by_index(
     rows = spatial_index.entries(connection, area.boxes(), interval)
     sure: list[Keys] = [np.empty(0, np.int64)]
     met: list[Keys] = [np.empty(0, np.int64)]
-    for page in rows.partitions(_BATCH):
+    for page in rows.partitions(_PAGE):
         table = np.fromiter(chain.from_iterable(page), np.float64).reshape(-1, 5)
         surely, maybe = area.sort_out(table[:, 1:])
         sure.append(table[surely, 0].astype(np.int64))
@@ -132,7 +133,7 @@ def _tested(
     statement = sa.select(products.c.pk, products.c.footprint).where(*found, _OUTLINED)
     options = {"yield_per": _BATCH} if streamed else {}
     passed: list[int] = []
-    for page in connection.execute(statement, execution_options=options).partitions(_BATCH):
+    for page in connection.execute(statement, execution_options=options).partitions(_PAGE):
         keys, stored = zip(*page, strict=True)
         passed += [key for key, fits in zip(keys, test(stored).tolist(), strict=True) if fits]
     return passed

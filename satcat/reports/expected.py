@@ -138,12 +138,16 @@ def _rows(
         yield from [Row(group.key, group) for group in found] or [Row(nothing, None)]
         return
     span = _span(found, filters, survey, grouping)
-    by_kind = groupby(found, key=lambda group: _kind(group.key, nothing, grouping))
-    for kind, groups in [(kind, list(each)) for kind, each in by_kind] or [(nothing, [])]:
+    alike = slice(1, 4) if grouping.types else slice(3, 4)  # collection, type and orbit
+    by_kind = groupby(found, key=lambda group: group.key[alike])
+    for kind, groups in by_kind if found else [(nothing[alike], iter(()))]:
         of_period = {group.key.period: group for group in groups}
+        named = Key._make(
+            [*nothing[: alike.start], *kind, None]
+        )  # what rows without products are called
         for period in span:
             group = of_period.get(period)
-            yield Row(group.key if group else Key(*kind[:4], period), group)
+            yield Row(group.key if group else Key(*named[:4], period), group)
 
 
 def _span(
@@ -155,10 +159,3 @@ def _span(
     first = periods.of(filters.start, grouping.length) if filters.start else min(known, default="")
     last = periods.before(end, grouping.length) if end else max(known, default="")
     return periods.span(first, last) if first and last else (None,)
-
-
-def _kind(key: Key, nothing: Key, grouping: Grouping) -> Key:
-    """What a row is called that has no products, but stands between such that have."""
-    if grouping.types:
-        return Key(*key[:4])
-    return nothing._replace(relative_orbit=key.relative_orbit)

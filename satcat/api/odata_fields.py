@@ -23,12 +23,14 @@ MAX_INTEGER = 2**63 - 1
 #: In bytes; a larger size is none: sums of a million products still fit in 64 bits.
 MAX_SIZE = 10**13
 
-#: How many hexadecimal digits each checksum has.
-_CHECKSUMS = {"MD5": 32, "BLAKE3": 64}
+#: What tells a checksum of each algorithm: so many hexadecimal digits, not all of them zeros.
+_CHECKSUMS = {
+    "MD5": re.compile(r"(?!0*\Z)[0-9a-f]{32}", re.ASCII).fullmatch,
+    "BLAKE3": re.compile(r"(?!0*\Z)[0-9a-f]{64}", re.ASCII).fullmatch,
+}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MAX_CHECKSUMS = 20
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
-_HEXADECIMAL = re.compile("[0-9a-f]+", re.ASCII)
 
 
 class Reader:
@@ -177,16 +179,17 @@ def checksums(reader: Reader, value: object) -> tuple[str | None, str | None]:
     found: dict[str, str] = {}
     for item in items[:_MAX_CHECKSUMS]:
         algorithm, digest = _checksum(item)
-        length = _CHECKSUMS.get(algorithm)
-        if digest in ("", "n/a") or not digest.strip("0"):
+        usable = _CHECKSUMS.get(algorithm)
+        if usable and usable(digest):
+            if found.setdefault(algorithm, digest) != digest:
+                odd = True
+                found[algorithm] = max(found[algorithm], digest, key=partial(_dated, items))
+        elif digest == "n/a" or not digest.strip("0"):
             continue
-        if length is None and algorithm:
+        elif algorithm and not usable:
             reader.unreadable["Checksum"] = scalar(value)
-        elif length != len(digest) or not _HEXADECIMAL.fullmatch(digest):
+        else:
             odd = True
-        elif found.setdefault(algorithm, digest) != digest:
-            odd = True
-            found[algorithm] = max(found[algorithm], digest, key=partial(_dated, items))
     if odd:
         reader.keep("Checksum", value)
     return found.get("MD5"), found.get("BLAKE3")

@@ -94,7 +94,7 @@ def answer(where: str, body: answers.Body) -> Any:
     except _UNREADABLE:
         return _in_pieces(where, body)
     link = found.link or found.old_link
-    return {"value": found.value, "@odata.count": found.count, "@odata.nextLink": link}
+    return {"value": _short(found.value), "@odata.count": found.count, "@odata.nextLink": link}
 
 
 def _in_pieces(where: str, body: answers.Body) -> Any:
@@ -104,7 +104,12 @@ def _in_pieces(where: str, body: answers.Body) -> Any:
         return answers.parse_json(where, body)
     found, rest = pieces
     said = answers.parse_json(where, rest)
-    return said | {"value": [msgspec.Raw(record) for record in found]}
+    return said | {"value": _short([msgspec.Raw(record) for record in found])}
+
+
+def _short(records: list[msgspec.Raw]) -> list[Any]:
+    """The records; those that are too long are only their text."""
+    return [each if len(memoryview(each)) <= MAX_RECORD else plain(each) for each in records]
 
 
 def single(where: str, body: answers.Body) -> Any:
@@ -114,7 +119,7 @@ def single(where: str, body: answers.Body) -> Any:
         MalformedResponseError: it is neither.
     """
     if len(body) > MAX_RECORD and odata_cut.is_object(body):
-        return msgspec.Raw(bytes(body))
+        return plain(msgspec.Raw(bytes(body)))
     try:
         return answers.parse_json(where, body)
     except MalformedResponseError:
@@ -127,11 +132,9 @@ def read(record: object) -> object:
     """A record from its JSON, or from what was made of that; what is no object stays what it is."""
     if isinstance(record, msgspec.Raw):
         try:
-            if len(memoryview(record)) <= MAX_RECORD:
-                return _records.decode(record)
+            return _records.decode(record)
         except _UNREADABLE:
-            pass
-        record = plain(record)
+            record = plain(record)
     if not isinstance(record, dict):
         return record
     said: dict[str, Any] = {field: record.get(name) for field, name in _FIELDS.items()}
@@ -154,6 +157,6 @@ def plain(record: object) -> object:
 
 def id_of(record: object) -> object:
     """The Id of a record, also of one of which nothing else can be read."""
-    if isinstance(record, msgspec.Raw) and isinstance(record := plain(record), str):
+    if isinstance(record := plain(record), str):
         return odata_cut.id_of(record.encode("utf-8", "surrogateescape"))
     return record.get("Id") if isinstance(record, dict) else None

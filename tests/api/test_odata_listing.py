@@ -180,7 +180,7 @@ def test_the_bounds_of_a_listing_whose_last_row_is_at_the_end_of_time_are_open()
     held = listing({"value": rows}).ends(Request("ContentDate/Start"))
     assert held == Interval(START)
     parts = windows.cut(Interval(), held, 9000)
-    assert len(parts) == 3 and parts[-1].end is None
+    assert len(parts) > 1 and parts[-1].end is None
 
 
 @pytest.mark.parametrize("link", ["@odata.nextLink", "@OData.nextLink"])

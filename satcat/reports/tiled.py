@@ -134,7 +134,8 @@ def _tile_by_tile(filters: SearchFilters, grouping: Grouping) -> Select[Any]:
     keys = [kinds.tile_id, kinds.collection, product_type, sa.null(), period]
     by = _real([kinds.tile_id, kinds.collection, kinds.product_type, period])
     found = sa.select(*keys, held.scalar_subquery()).where(*_in_summary(table, filters))
-    return found.group_by(*by).order_by(*by)
+    found = found.order_by(*by)
+    return found if grouping.period else found.group_by(*by)  # rows of a period are distinct
 
 
 def _all_at_once(connection: Connection, filters: SearchFilters, grouping: Grouping) -> Select[Any]:

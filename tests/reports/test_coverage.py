@@ -373,15 +373,33 @@ def test_nothing_lies_before_the_first_instant_of_all(
         assert row.products == 0
 
 
-@PLAN
-@pytest.mark.parametrize("end", ["2024-01-31", "2024-12-31"], ids=["month", "year"])
-def test_summaries_are_read_in_the_order_of_the_report(connection: Connection, end: str) -> None:
-    asked = SearchFilters(collection="SENTINEL-2", start_date="2024-01-01", end_date=end)
+def plan(connection: Connection, asked: SearchFilters, **how: Any) -> str:
+    """How SQLite finds the counts of a report, step by step."""
     said: list[str] = []
     raw: Any = connection.connection.dbapi_connection
     raw.set_trace_callback(said.append)
-    list(coverage(connection, asked, columns=COUNTS))
+    list(coverage(connection, asked, columns=COUNTS, **how))
     raw.set_trace_callback(None)
-    (summed,) = [text for text in said if re.search(r"tile_(months|years)\.products", text)]
-    steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {summed}")]
-    assert not any("TEMP B-TREE" in step for step in steps), steps
+    (counts,) = [text for text in said if re.search(r"FROM tile_(months|years)", text)]
+    return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counts}"))
+
+
+@PLAN
+@pytest.mark.parametrize("by", [BY_TYPE, BY_MONTH], ids=",".join)
+@pytest.mark.parametrize("end", ["2024-01-31", "2024-12-31"], ids=["month", "year"])
+def test_summaries_are_read_in_the_order_of_the_report(
+    connection: Connection, end: str, by: tuple[str, ...]
+) -> None:
+    asked = SearchFilters(collection="SENTINEL-2", start_date="2024-01-01", end_date=end)
+    assert "TEMP B-TREE" not in plan(connection, asked, by=by)
+
+
+@PLAN
+@pytest.mark.parametrize("by", [BY_TYPE, BY_MONTH], ids=",".join)
+def test_another_share_of_cloud_is_counted_from_an_index_alone_and_in_order(
+    connection: Connection, by: tuple[str, ...]
+) -> None:
+    asked = SearchFilters(collection="SENTINEL-2", start_date="2023-01-01", end_date="2024-12-31")
+    steps = plan(connection, asked, by=by, clear=50)
+    assert "SEARCH products USING COVERING INDEX ix_products_tile" in steps
+    assert "TEMP B-TREE" not in steps

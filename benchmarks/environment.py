@@ -95,7 +95,8 @@ def peers(folder: Path) -> Path:
             venv.create(folder, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"the peers' environment {folder} cannot be made: {error}; --tiny does without")
+        why = error if isinstance(error, OSError) else "pip failed"
+        sys.exit(f"the peers' environment {folder} cannot be made ({why}); --tiny does without")
     base = {"base": str(folder.absolute()), "platbase": str(folder.absolute())}
     site.addsitedir(sysconfig.get_path("purelib", "venv", vars=base))
     assert find_spec("duckdb") is not None

@@ -4,13 +4,16 @@ Seconds are of CPU (user and system) of the one process that is measured, so tha
 whole path is `Catalogue.sync`, in a process of its own, with a source that sends prepared pages (`benchmarks.listed`).
 The repeat lists everything again: as ids and dates, as each sync does with the windows proven longest ago, and up to a
 million products whole, after every window was declared unproven. Files of up to a million are in memory, larger ones on
-the disk. eodag and CDSETool list the same source, into the memory of their process; a source
-that, as CDSE, skips no more than 10,000 gives them no more than 11,000 of it, where satcat lists by intervals of time.
+the disk. Up to 100,000 products three runs are made, of which medians are told.
+
+eodag and CDSETool list the same source, into the memory of their process; a source that, as CDSE, skips no more than 10,000
+gives them no more than 11,000 of it, where satcat lists by intervals of time.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,7 +33,9 @@ from satcat.sync.report import SyncOptions
 FILTERS = SearchFilters(collection="SENTINEL-2")
 _LISTABLE = 11_000  # what CDSE gives to one who only skips
 _SOME = 100_000  # what costs much more than a sync is measured with no more
+_RUNS = 3  # of what is measured with no more than that
 _MANY = 1_000_000  # more are not listed again whole, and have no room in memory
+_ROOM = 5000  # bytes a product of a catalogue, its log and other files
 Taken = dict[str, float]
 
 
@@ -73,12 +78,27 @@ def whole_path(count: int, where: str) -> dict[str, Taken]:
     return found
 
 
-def mirrored(count: int, large: Path | None) -> dict[str, Taken]:
+def typical(runs: list[dict[str, Taken]]) -> dict[str, Taken]:
+    """Of several runs of the same: the median of each figure, but the most memory."""
+    return {
+        step: {
+            name: (max if name == "memory" else statistics.median)(run[step][name] for run in runs)
+            for name in taken
+        }
+        for step, taken in runs[0].items()
+    }
+
+
+def mirrored(count: int, run: Run) -> dict[str, Taken]:
     """The whole path into a file; and the file's size, beside that of the columns alone and of GeoParquet."""
-    place = ram_disk() if count <= _MANY else large
+    place = ram_disk(_ROOM * count) if count <= _MANY else run.folder
     with tempfile.TemporaryDirectory(prefix="satcat-", dir=place) as folder:
         path = Path(folder) / "satcat.db"
-        found = whole_path(count, str(path))
+        runs = []
+        for _ in range(_times(run, count)):
+            path.unlink(missing_ok=True)
+            runs.append(whole_path(count, str(path)))
+        found = typical(runs)
         found["size"] = {"file": path.stat().st_size / count}
         if count <= _SOME:
             with Catalogue.open(path) as catalogue, catalogue.database.read() as connection:
@@ -92,6 +112,10 @@ def mirrored(count: int, large: Path | None) -> dict[str, Taken]:
                 catalogue.export(parquet, FILTERS)
                 found["size"]["parquet"] = parquet.stat().st_size / count
     return found
+
+
+def _times(run: Run, count: int) -> int:
+    return _RUNS if count <= _SOME and not run.tiny else 1
 
 
 def slow(run: Run) -> dict[str, Taken]:
@@ -112,17 +136,21 @@ def peers(run: Run, count: int) -> dict[str, Taken]:
     if run.peers is None:
         return {}
     with listed.served(count) as url:
-        return {peer: run.foreign("list", peer, url) for peer in LISTERS}
+        runs = [
+            {peer: run.foreign("list", peer, url) for peer in LISTERS}
+            for _ in range(_times(run, count))
+        ]
+    return typical(runs)
 
 
 def figures(run: Run) -> Figures:
     """What is told of mirroring, of the largest catalogue and of smaller ones."""
     sizes = run.sizes(run.synced)
-    whole = {count: mirrored(count, run.folder) for count in sizes}
-    least, largest = min(run.synced, _SOME), whole[sizes[-1]]
+    whole = {count: mirrored(count, run) for count in sizes}
+    least = min(run.synced, _SOME)
     with tempfile.TemporaryDirectory(dir=ram_disk()) as folder:
         part = upsert.database_part(least, Path(folder))
-    lines = [*_path(sizes[-1], largest), *_beside(least, whole[least]["first"], peers(run, least)), *_slow(slow(run)),
+    lines = [*_path({n: found for n, found in whole.items() if n >= least}), *_beside(least, whole[least]["first"], peers(run, least)), *_slow(slow(run)),
              *_part(least, part), *_repeats(whole), _memory(whole), _size(whole)]  # fmt: skip
     with server.new(run.server) as address:
         if address is not None:
@@ -137,11 +165,11 @@ def figures(run: Run) -> Figures:
     return Figures(lines, f"{_detail(whole, each)}\n\nBeside {run.versions()}.", points)
 
 
-def _path(count: int, found: dict[str, Taken]) -> Iterator[Result]:
-    first = found["first"]
-    rate, clock = count / first["cpu"], count / first["seconds"]
-    yield Result(f"sync, {count:,} products, whole path", f"{rate:,.0f} products/s of one core ({1e6 / rate:.0f} µs)",
-                 f"{clock:,.0f}/s by the clock", "≥ 6,000/s", met=rate >= 6000)  # fmt: skip
+def _path(whole: dict[int, dict[str, Taken]]) -> Iterator[Result]:
+    for count, found in whole.items():
+        rate, clock = count / found["first"]["cpu"], count / found["first"]["seconds"]
+        yield Result(f"sync, {count:,} products, whole path", f"{rate:,.0f} products/s of one core ({1e6 / rate:.0f} µs)",
+                     f"{clock:,.0f}/s by the clock", "≥ 6,000/s", met=rate >= 6000)  # fmt: skip
 
 
 def _beside(count: int, first: Taken, theirs: dict[str, Taken]) -> Iterator[Result]:
@@ -188,7 +216,7 @@ def _served(count: int, file: dict[str, Taken], served: dict[str, Taken]) -> Ite
 def _part(count: int, part: Taken) -> Iterator[Result]:
     each, ratio = 1e6 / count, part["raw"] / (part["store"] - part["rows"])
     yield Result(
-        "sync, the database's part", f"{each * (part['store'] - part['rows']):.0f} µs a product",
+        f"sync, the database's part, {count:,} products", f"{each * (part['store'] - part['rows']):.0f} µs a product",
         f"raw executemany upsert {each * part['raw']:.0f} µs: {ratio:.2f} × its speed", "≥ 0.9 ×", met=ratio >= 0.9,
     )  # fmt: skip
 
@@ -210,8 +238,9 @@ def _memory(whole: dict[int, dict[str, Taken]]) -> Result:
     """The most of any sync, and whether it grows."""
     peaks = {n: max(taken.get("memory", 0) for taken in found.values()) / 1e6 for n, found in whole.items()}  # fmt: skip
     beside = ", ".join(f"{n:,}: {peak:.0f} MB" for n, peak in peaks.items())
-    return Result("memory of a sync", f"{max(peaks.values()):.0f} MB", beside, "< 200 MB, flat",
-                  met=max(peaks.values()) < 200)  # fmt: skip
+    most = max(peaks.values())
+    return Result("memory of a sync", f"{most:.0f} MB", beside, "< 200 MB, flat (≤ × 1.25)",
+                  met=most < 200 and most <= 1.25 * peaks[min(peaks)])  # fmt: skip
 
 
 def _size(whole: dict[int, dict[str, Taken]]) -> Result:
@@ -219,9 +248,9 @@ def _size(whole: dict[int, dict[str, Taken]]) -> Result:
     file, other = whole[largest]["size"]["file"], whole[compared]["size"]
     json_size = sum(len(listed.record(n)) for n in range(1000)) / 1000
     return Result(
-        "size of a catalogue, everything in it", f"{file:,.0f} bytes a product",
+        f"size of a catalogue of {largest:,}, everything in it", f"{file:,.0f} bytes a product",
         f"columns alone {other['columns']:,.0f}, GeoParquet {other['parquet']:,.0f}, JSON {json_size:,.0f}",
-        "≤ 2,000 bytes from 100,000 on", met=file <= 2000 if largest >= 100_000 else None,
+        "≤ 2,000 bytes", met=file <= 2000,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How fast files arrive verified, beside curl and others, which check nothing, and this machine's own hashing speed.
+"""How fast files arrive verified, beside curl and others, which check nothing, a bare loop that does, and hashing alone.
 
 The source is a process of its own on loopback that sends with sendfile; everything lies on a RAM disk.
 satcat is measured as people run it, from the marked row to the row that is `done`: claim, token, transfer, check, fsync,
@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from blake3 import blake3
 
@@ -37,8 +38,8 @@ from satcat.products import SatelliteImage
 from satcat.sync.store import store
 
 FILES = 4
-#: What is asked for: arm, the arm it is compared with, the ratio of speeds to be reached.
-GOALS = (
+#: What is asked for: arm, the arm it is compared with, the ratio of speeds to be reached, None if it is only told.
+GOALS: tuple[tuple[str, str, float | None], ...] = (
     ("satcat, 1 file, BLAKE3", "curl, 1 file", 0.75),
     ("satcat, 1 file, MD5", "MD5 of memory alone", 0.65),
     (f"satcat, {FILES} files, BLAKE3", f"curl --parallel, {FILES} files", 1.1),
@@ -47,6 +48,8 @@ GOALS = (
         for peer in LISTERS
         for n in (1, FILES)
     ),
+    ("satcat, 1 file, BLAKE3", "a bare loop, 1 file", None),
+    (f"satcat, {FILES} files, BLAKE3", f"a bare loop, {FILES} files", None),
 )
 _MOST_MEMORY = 100e6  # bytes
 
@@ -149,6 +152,23 @@ def foreign(run: Run, peer: str, bench: Bench, files: int) -> dict[str, float]:
     return taken
 
 
+def bare(bench: Bench, files: int) -> dict[str, float]:
+    """Receive, write and hash in a bare loop, in a process of its own."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as home:
+        asked = [
+            f"127.0.0.1:{bench.port}",
+            home,
+            *(urlsplit(url).path for url in bench.urls(files)),
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.bare", json.dumps(asked)],
+            check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert sum(f.stat().st_size for f in Path(home).iterdir()) == bench.size
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
 def hashing(bench: Bench, new: Callable[[], Any]) -> dict[str, float]:
     """Hash as many bytes of memory."""
     digest, piece = new(), os.urandom(MIB)
@@ -169,6 +189,8 @@ def arms(run: Run, bench: Bench) -> dict[str, Callable[[], dict[str, float]]]:
         f"satcat, {FILES} files, MD5": lambda: satcat(bench, FILES, "md5"),
         "MD5 of memory alone": lambda: hashing(bench, hashlib.md5),
         "BLAKE3 of memory alone": lambda: hashing(bench, blake3),
+        "a bare loop, 1 file": lambda: bare(bench, 1),
+        f"a bare loop, {FILES} files": lambda: bare(bench, FILES),
     }
     if shutil.which("curl"):
         found["curl, 1 file"] = lambda: outside(bench, 1, *curl)
@@ -248,7 +270,7 @@ def _lines(found: dict[str, list[dict[str, float]]], size: int) -> list[Result]:
     for name, peer, goal in GOALS:
         what = f"download of {name.removeprefix('satcat, ')}, beside {peer.partition(',')[0]}"
         value = f"{_speed(found[name], size):.0f} MB/s"
-        asked = f"≥ {goal} ×" if goal != 1 else "ahead"
+        asked = "" if goal is None else f"≥ {goal} ×" if goal != 1 else "ahead"
         if peer not in found:
             lines.append(Result(what, value, "not installed", asked))
             continue
@@ -256,7 +278,8 @@ def _lines(found: dict[str, list[dict[str, float]]], size: int) -> list[Result]:
         ratios = sorted(theirs["seconds"] / ours["seconds"] for ours, theirs in pairs)
         ratio = statistics.median(ratios)
         lines.append(Result(
-            what, value, f"{_speed(found[peer], size):.0f} MB/s: {ratio:.2f} × its speed ({ratios[0]:.2f}–{ratios[-1]:.2f})", asked, met=ratio >= goal,
+            what, value, f"{_speed(found[peer], size):.0f} MB/s: {ratio:.2f} × its speed ({ratios[0]:.2f}–{ratios[-1]:.2f})", asked,
+            met=None if goal is None else ratio >= goal,
         ))  # fmt: skip
     most = max(r["memory"] for results in found.values() for r in results if "memory" in r)
     return [*lines, Result("memory of a download", f"{most / 1e6:.0f} MB", "", f"< {_MOST_MEMORY / 1e6:.0f} MB",

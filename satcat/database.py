@@ -7,6 +7,7 @@ PostgreSQL's in `postgresql`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -103,7 +104,9 @@ class Database(ABC):
         Args:
             goes_on: asked every few seconds meanwhile whether to go on waiting.
         """
-        return type(self)(self.name, self.engine, goes_on)
+        same = copy.copy(self)
+        same._goes_on = goes_on  # noqa: SLF001 - it is one of us
+        return same
 
     def repeat(self, work: Callable[[], _T]) -> _T:
         """Do work, and all of it again when a transaction of it is cut short and somebody outwaits that.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,12 +38,17 @@ APPLICATION_ID = 0x53415443
 PAGE_SIZE = 16384  # bytes
 _MIN_SQLITE = (3, 38, 0)
 _LOOK = 2000  # milliseconds between two looks at whether to wait on
+_TURN = 0.5  # seconds that a thread queues up behind the others
 
 
 class SqliteDatabase(Database):
     """A catalogue in one file."""
 
     _errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError, sqlite3.Error)
+
+    def __init__(self, *how: Any) -> None:
+        super().__init__(*how)
+        self._turn = threading.Lock()
 
     @property
     def path(self) -> Path:
@@ -122,7 +128,7 @@ class SqliteDatabase(Database):
     @contextlib.contextmanager
     def _under(self, pragmas: tuple[str, str] | None) -> Iterator[Connection]:
         """A write, with one pragma set before it and another after it: inside a transaction they have no effect."""
-        with self.engine.connect() as opened:
+        with self._in_turn(), self.engine.connect() as opened:
             driver: Any = opened.connection.driver_connection
             connection = opened.execution_options(satcat_write=True)
             if pragmas:
@@ -133,6 +139,19 @@ class SqliteDatabase(Database):
             finally:
                 if pragmas:
                     driver.execute(f"PRAGMA {pragmas[1]}")
+
+    @contextlib.contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let our threads queue up: one that waits for SQLite's lock sleeps ever longer, and others overtake it.
+
+        Only a courtesy: whoever waits for long asks SQLite all the same, which knows of other processes too.
+        """
+        ours = self._turn.acquire(timeout=_TURN)
+        try:
+            yield
+        finally:
+            if ours:
+                self._turn.release()
 
     def _begun(self, connection: Connection) -> RootTransaction:
         if self._goes_on is None:

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -105,3 +106,23 @@ def test_a_run_that_slept_past_its_leases_does_not_take_its_own_row_again(
     assert second.slot.slot != first.slot.slot
     assert not first.lost and not first.stop.is_set()
     assert claims.take("c") is None
+
+
+@WRITE_LOCK
+def test_threads_of_one_process_queue_up_and_never_meet_at_the_lock(database: Database) -> None:
+    @sa.event.listens_for(database.engine, "connect")
+    def be_most_impatient(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+
+    database.engine.dispose()
+    both = (database, database.outwaiting(lambda error: False))
+    start = threading.Barrier(4)
+
+    def write_often(catalogue: Database) -> None:
+        start.wait()
+        for _ in range(50):
+            with catalogue.write() as connection:
+                connection.execute(sa.update(account_slots).values(worker=None))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write_often, both * 2))  # raises what one of them raised

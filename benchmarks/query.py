@@ -30,28 +30,31 @@ YEAR = {"start_date": "2023-01-01", "end_date": "2023-12-31"}
 POINT = (1.5, 43.5)
 #: DuckDB's spatial extension is no part of its package: boxes in SQL, the rest as satcat does it.
 COLUMNS = (
-    "id, collection, product_type, processing_level, tile_id, cloud_cover, sensing_start, west, south, east, north, "
+    "id, name, collection, product_type, processing_level, tile_id, cloud_cover, sensing_start, west, south, east, north, "
     "footprint, size_bytes"
 )
 #: DuckDB's own tables; goals are held against the faster one.
 NATIVE = {"DuckDB": "products", "DuckDB by time": "by_time"}
 Ask = Callable[[], list[str]]
+#: The ids of products that match, the newest first, of so many at most.
+Engine = Callable[[SearchFilters, int | None], list[str]]
 Taken = dict[str, tuple[float, int]]  # of each engine: milliseconds, and rows
 OURS = ("satcat", "satcat, objects")
 WITH_GOALS = 1_000_000  # products, from which on the goals count
 
 
 class Question(NamedTuple):
-    """What is asked, within how many ms, and how much faster than DuckDB; on PostGIS in how many ms."""
+    """What is asked, within how many ms, and how much faster than DuckDB; on PostGIS in how many ms; how many are wanted."""
 
     what: str
     fields: dict[str, Any]
     most: float | None = None
     times: float | None = None
     postgis: float | None = None
+    limit: int | None = None
 
 
-def questions(tile: str) -> list[Question]:
+def questions(tile: str, name: str) -> list[Question]:
     s2 = {"collection": "SENTINEL-2"}
     clear = {"processing_level": "L2A", "cloud_cover": 20, "tile_id": tile}
     typed = {**s2, "product_type": "S2MSI2A", "geometry": AREA}
@@ -61,6 +64,8 @@ def questions(tile: str) -> list[Question]:
         Question("polygon, month", {"geometry": AREA, **MONTH}, 15, 1, 25),
         Question("polygon, type, month", {**typed, **MONTH}),
         Question("polygon, year", {"geometry": AREA, **YEAR}, 200),
+        Question("one product by its name", {"name": name}),
+        Question("the newest 20 of a collection", s2, limit=20),
     ]
 
 
@@ -70,11 +75,13 @@ class Duck:
     def __init__(self, connection: Any, table: str) -> None:
         self.connection, self.table = connection, table
 
-    def ask(self, filters: SearchFilters) -> list[str]:
-        said = ["sensing_start >= ?", "sensing_start < ?"]
-        bounds = (filters.start, filters.end)
-        values: list[Any] = [moment.replace(tzinfo=None) for moment in bounds if moment]
-        equal = ("collection", "product_type", "processing_level")
+    def ask(self, filters: SearchFilters, limit: int | None = None) -> list[str]:
+        said, values = ["true"], list[Any]()
+        for sign, moment in ((">=", filters.start), ("<", filters.end)):
+            if moment is not None:
+                said.append(f"sensing_start {sign} ?")
+                values.append(moment.replace(tzinfo=None))
+        equal = ("collection", "product_type", "processing_level", "name")
         for name in equal:
             if getattr(filters, name) is not None:
                 said.append(f"{name} = ?")
@@ -86,7 +93,7 @@ class Duck:
             said.append("cloud_cover <= ?")
             values.append(filters.cloud_cover)
         if filters.area is None:
-            return self._ids("id", said, values)
+            return [row[0] for row in self._rows("id", said, values, limit)]
         area = Area(filters.area)
         west, south, east, north = area.geometry.bounds
         said.append("south <= ? AND north >= ?")
@@ -97,13 +104,12 @@ class Duck:
         ids, stored = zip(*found, strict=True)
         return [id for id, fits in zip(ids, area.touches(stored).tolist(), strict=True) if fits]
 
-    def _ids(self, columns: str, said: list[str], values: list[Any]) -> list[str]:
-        return [row[0] for row in self._rows(columns, said, values)]
-
-    def _rows(self, columns: str, said: list[str], values: list[Any]) -> list[Any]:
+    def _rows(
+        self, columns: str, said: list[str], values: list[Any], limit: int | None = None
+    ) -> list[Any]:
         text = (
             f"SELECT {columns} FROM {self.table} WHERE {' AND '.join(said)} "
-            "ORDER BY sensing_start DESC, id"
+            f"ORDER BY sensing_start DESC, id {'' if limit is None else f'LIMIT {limit}'}"
         )
         rows: list[Any] = self.connection.execute(text, values).fetchall()
         return rows
@@ -138,7 +144,7 @@ def load(connection: Any, catalogue: Path) -> None:
     )
     names = COLUMNS.split(", ")
     values = COLUMNS.replace("sensing_start", "sensing_start::TIMESTAMP AS sensing_start")
-    types = "TEXT, TEXT, TEXT, TEXT, TEXT, DOUBLE, TIMESTAMP, DOUBLE, DOUBLE, DOUBLE, DOUBLE, BLOB, BIGINT"
+    types = "TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, DOUBLE, TIMESTAMP, DOUBLE, DOUBLE, DOUBLE, DOUBLE, BLOB, BIGINT"
     typed = ", ".join(f"{n} {t}" for n, t in zip(names, types.split(", "), strict=True))
     connection.execute(f"CREATE TABLE products ({typed})")
     while page := rows.fetchmany(200_000):
@@ -168,17 +174,15 @@ def measure(asks: dict[str, Ask], rounds: int) -> Taken:
 
 
 @contextmanager
-def engine(
-    where: str | Path, name: str
-) -> Iterator[dict[str, Callable[[SearchFilters], list[str]]]]:
+def engine(where: str | Path, name: str) -> Iterator[dict[str, Engine]]:
     """satcat on a catalogue: to ids, and to objects."""
     with Catalogue.open(where, create=False) as catalogue, catalogue.database.read() as connection:
 
-        def ids(filters: SearchFilters) -> list[str]:
-            return [row.id for row in select.rows(connection, filters, ["id"])]
+        def ids(filters: SearchFilters, limit: int | None) -> list[str]:
+            return [row.id for row in select.rows(connection, filters, ["id"], limit=limit)]
 
-        def objects(filters: SearchFilters) -> list[str]:
-            return [image.id for image in select.iterate(connection, filters)]
+        def objects(filters: SearchFilters, limit: int | None) -> list[str]:
+            return [image.id for image in select.iterate(connection, filters, limit=limit)]
 
         yield {name: ids, f"{name}, objects": objects}
 
@@ -191,6 +195,17 @@ def clearest_tile(path: Path) -> str:
             "ORDER BY clear_products DESC, tile_id LIMIT 1"
         ).fetchone()
     return str(tile)
+
+
+def some_name(path: Path) -> str:
+    """The name of a product in the middle of the catalogue, which no other has."""
+    with sqlite3.connect(path) as connection:
+        (name,) = connection.execute(
+            "SELECT name FROM products WHERE pk >= (SELECT max(pk) / 2 FROM products) "
+            "AND (SELECT count(*) FROM products AS other WHERE other.name = products.name) = 1 "
+            "ORDER BY pk LIMIT 1"
+        ).fetchone()
+    return str(name)
 
 
 def figures(path: Path, count: int, rounds: int, postgis: str | None = None) -> Figures:
@@ -206,9 +221,11 @@ def figures(path: Path, count: int, rounds: int, postgis: str | None = None) -> 
             **server,
         }
         found: list[tuple[Question, Taken]] = []
-        for question in questions(clearest_tile(path)):
+        for question in questions(clearest_tile(path), some_name(path)):
             filters = SearchFilters(**question.fields)
-            asks: dict[str, Ask] = {name: partial(ask, filters) for name, ask in engines.items()}
+            asks: dict[str, Ask] = {
+                name: partial(ask, filters, question.limit) for name, ask in engines.items()
+            }
             found.append((question, measure(asks, rounds)))
     lines = [line for question, took in found for line in _lines(question, took, count)]
     points = {question.what: {str(count): took["satcat"][0]} for question, took in found}
@@ -219,7 +236,7 @@ def figures(path: Path, count: int, rounds: int, postgis: str | None = None) -> 
 
 
 @contextmanager
-def _maybe(url: str | None) -> Iterator[dict[str, Callable[[SearchFilters], list[str]]]]:
+def _maybe(url: str | None) -> Iterator[dict[str, Engine]]:
     if url is None:
         yield {}
         return

@@ -30,6 +30,6 @@ def test_what_is_made_in_bulk_is_what_triggers_would_have_made(filled: Path) -> 
 
 def test_every_question_is_put_and_every_answer_compared(filled: Path) -> None:
     figures = query.figures(filled, 3000, rounds=1)
-    assert all(f"| {question.what} | " in figures.detail for question in query.questions(""))
+    assert all(f"| {question.what} | " in figures.detail for question in query.questions("", ""))
     with pytest.raises(SystemExit, match="b gives 1 products"):
         query.measure({"a": list, "b": lambda: ["x"]}, rounds=1)

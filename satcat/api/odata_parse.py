@@ -153,9 +153,7 @@ def _image(
     md5, blake3 = odata_fields.checksums(reader, record.checksum)
     place = _footprint(reader, record, said)
     attributes = odata_attributes.attributes(reader, record.attributes)
-    record.attributes = (
-        None  # thirty objects, which would else stay until the page's last record is read
-    )
+    record.attributes = None  # else thirty objects stay until the whole page is read
     columns = odata_attributes.columns(attributes, name, collection, start, end)
     origin = reader.read("OriginDate", record.origin_date, instant)
     published = reader.read("PublicationDate", record.publication_date, instant)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Dialect
+from sqlalchemy import ColumnElement, Connection, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
@@ -284,6 +284,12 @@ def insert_or_leave(dialect: Dialect, table: sa.Table) -> Any:
 
         inserted = insert(table).on_conflict_do_nothing()
     return inserted.execution_options(preserve_rowcount=True)
+
+
+def analyze(connection: Connection, tables: Iterable[sa.Table]) -> None:
+    """Let a server know at once what it holds now; of itself it would, a minute later. SQLite does without."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
 
 
 class alone_with(FunctionElement[Any]):  # noqa: N801

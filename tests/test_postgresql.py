@@ -16,13 +16,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from satcat import integrity, readonly, select
+from satcat import ODataAPI, integrity, readonly, select
 from satcat.database import Database
 from satcat.errors import CatalogueError, CatalogueLockedError, FilterError
 from satcat.filters import SearchFilters
 from satcat.models import downloads, products, unfinished_copy
 from satcat.products import SatelliteImage
+from satcat.sandbox import Sandbox
 from satcat.sync import store
+from satcat.sync.engine import sync
 from tests.engines import address_of, plainly
 from tests.postgres import Server
 
@@ -421,3 +423,17 @@ def test_a_condition_is_taken_as_postgresql_takes_it(one_product: Database, wher
         assert list(select.search(connection, SearchFilters(where=where))) == ["a"]
         other = SearchFilters(collection="SENTINEL-1", where=f"true OR {where}")
         assert list(select.search(connection, other)) == []
+
+
+def test_a_sync_lets_the_server_know_at_once_how_much_it_holds(held: Database):
+    with Sandbox(products=50) as sandbox:
+        api = ODataAPI(catalogue_url=sandbox.catalogue_url)
+        sync(held, api, SearchFilters(collection="SENTINEL-2"))
+    with held.read() as connection:
+        known = dict(
+            connection.execute(
+                sa.text("SELECT relname, reltuples FROM pg_class WHERE relname IN ('products', 'scope_products')")
+            ).all()
+        )  # fmt: skip
+        count = connection.scalar(sa.select(sa.func.count()).select_from(products))
+    assert count and known == {"products": count, "scope_products": count}  # it has no autovacuum

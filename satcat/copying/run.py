@@ -16,6 +16,7 @@ from satcat.copying.comparing import COPIED, DERIVED, Compared, count, digests
 from satcat.copying.rows import Digest, Key, Row, Shape, pieces
 from satcat.database import Database
 from satcat.errors import CatalogueError, DifferencesError
+from satcat.functions import analyze
 from satcat.models import downloads, metadata, products
 from satcat.sync.report import Silence, SyncProgress
 
@@ -69,7 +70,7 @@ def copy(source: Database, where: str, watch: SyncProgress | None = None) -> Cop
             found = digests(connection, watch)
             run.report.tables = [Compared(t, made, found[t]) for t, made in run.digests.items()]
             _insist(run.report.tables, source, target)
-            writing.analyze(connection, (*COPIED, *DERIVED))
+            analyze(connection, (*COPIED, *DERIVED))
             targets.end(connection)
     return run.report
 

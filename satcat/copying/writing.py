@@ -95,12 +95,6 @@ def clear(
             connection.execute(sa.delete(table).where(column.in_(values)))
 
 
-def analyze(connection: Connection, tables: Iterable[Table]) -> None:
-    """Let a server know at once what it holds now; of itself it would, a minute later. SQLite does without."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
-
-
 def numbered(tables: Iterable[Table]) -> list[Table]:
     """Those whose rows the database numbers."""
     return [table for table in tables if table.autoincrement_column is not None]

@@ -13,6 +13,8 @@ from satcat.api.base import SatelliteAPI
 from satcat.database import Database
 from satcat.errors import FilterError, SatcatError
 from satcat.filters import SearchFilters
+from satcat.functions import analyze
+from satcat.models import products, scope_products
 from satcat.sync import absence, cursors, rejects, runs, scopes, unlisted, windows
 from satcat.sync.clock import Clock
 from satcat.sync.follow import Follower
@@ -188,6 +190,8 @@ def _sync_job(job: Job) -> None:
         if pending:
             job.progress.begin(job.scope.name, 0)
             walker.run(pending)
+            with job.database.write() as connection:
+                analyze(connection, (products, scope_products))
         job.progress.begin(f"{job.scope.name}: changes and deletions", None)
         mender = Mender(job)
         Follower(job, mender).run()

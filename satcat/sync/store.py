@@ -19,7 +19,7 @@ from satcat.api.base import Deletion
 from satcat.batches import batches
 from satcat.columns import Instant, Json
 from satcat.errors import FootprintError, TimeError
-from satcat.functions import alone_with, each
+from satcat.functions import alone_with, each, insert_or_leave
 from satcat.models import deleted_products, downloads, products, scope_products, scopes  # fmt: skip
 from satcat.products import SOURCE_COLUMNS, SatelliteImage
 from satcat.sync import rows
@@ -174,14 +174,8 @@ def link(connection: Connection, ids: list[str], scope_id: int, slice_: int) -> 
     listed = sa.select(sa.literal(scope_id), sa.literal(slice_), products.c.pk).where(
         products.c.id.in_(each(ids))
     )
-    known = sa.exists().where(
-        scope_products.c.scope_id == scope_id,
-        scope_products.c.slice == slice_,
-        scope_products.c.pk == products.c.pk,
-    )
-    connection.execute(
-        sa.insert(scope_products).from_select(["scope_id", "slice", "pk"], listed.where(~known))
-    )
+    inserted = insert_or_leave(connection.dialect, scope_products)
+    connection.execute(inserted.from_select(["scope_id", "slice", "pk"], listed))
 
 
 def held(connection: Connection, ids: Iterable[str]) -> dict[str, Held]:

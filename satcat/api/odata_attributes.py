@@ -54,11 +54,12 @@ def _one_by_one(reader: Reader, listed: object) -> dict[str, AttributeValue]:
         reader.keep("Attributes", listed)
     if len(items) > _MAX_ATTRIBUTES:
         reader.warn(f"it has {len(items)} attributes, {_MAX_ATTRIBUTES} are kept")
-    pairs = [(name, value) for name, value in map(_named, items) if name]
-    if nameless := [item for item in items if not _named(item)[0]]:
+    named = [(item, *_named(item)) for item in items]
+    if nameless := [item for item, name, _ in named if not name]:
         reader.warn(
             f"attributes without a name: {len(nameless)}, such as {fields.brief(nameless[0])}"
         )
+    pairs = [(name, value) for _, name, value in named if name]
     for name, value in sorted(pairs, key=_rank)[:_MAX_ATTRIBUTES]:
         kept = fields.storable(name, fields.MAX_NAME)
         reader.altered(f"the name of {kept[:80]}", name, kept)

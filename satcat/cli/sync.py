@@ -106,10 +106,13 @@ def command(
     interrupted sync goes on where it stopped; a finished one follows publications, changes and deletions. Needs no
     account. What changes in a product's life, as --cloud and --online, makes no scope: mirror without it, filter offline.
     """
+    from satcat import memory
+
     wanted = filters if filters.set_names else None
     with source(settings) as api:
         if dry_run:
             return _plan(api, wanted)
+        memory.return_large_blocks()
         if every is None:
             return _sync(settings, api, wanted, scope, how)
         return _repeat(every, lambda: _sync(settings, api, wanted, scope, how))
@@ -135,11 +138,10 @@ def _sync(
     scope: str | None,
     how: dict[str, Any],
 ) -> int:
-    from satcat import memory, progress
+    from satcat import progress
     from satcat.sync import scopes
     from satcat.sync.report import SyncOptions
 
-    memory.return_large_blocks()
     if filters is not None:
         scopes.check(filters, api)  # before a catalogue is made for what cannot be mirrored
     with settings.open(create=filters is not None) as catalogue:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ from satcat.api import odata_attributes, odata_fields, odata_records
 from satcat.api.base import Deletion, Listed, Reject
 from satcat.api.odata_fields import Reader
 from satcat.api.odata_records import Record
+from satcat.batches import batches
 from satcat.errors import FootprintError
 from satcat.products import SatelliteImage
 
@@ -34,6 +35,7 @@ _MAX_ID = 128
 _NO_ID = re.compile(r"[ /\\]")
 _MAX_NAME = 512
 _MAX_RAW = 100_000
+_AT_ONCE = 50  # records: all that is made of them on the way fits into a processor's cache
 _NEVER = 9999  # the year of an eviction that will not come
 
 
@@ -54,18 +56,20 @@ class _UnusableError(Exception):
     """The record lacks what a row cannot do without."""
 
 
-def products(records: Sequence[object], collection: str) -> list[Parsed[SatelliteImage]]:
+def products(records: Iterable[object], collection: str) -> Iterator[Parsed[SatelliteImage]]:
     """Read a page of `Products`, found by asking for this collection (the records do not say it)."""
     from satcat import footprints  # for its libraries, which a run of downloads does without
 
-    found = [odata_records.read(record) for record in records]
-    places = footprints.from_odata_page([_outline(record) for record in found])
-    return [_product(*each, collection) for each in zip(records, found, places, strict=True)]
+    for part in batches(records, _AT_ONCE):
+        found = [odata_records.read(record) for record in part]
+        places = footprints.from_odata_page([_outline(record) for record in found])
+        for each in zip(part, found, places, strict=True):
+            yield _product(*each, collection)
 
 
 def product(record: object, collection: str) -> Parsed[SatelliteImage]:
     """Read one record of `Products`."""
-    return products([record], collection)[0]
+    return next(products([record], collection))
 
 
 def asked_for(id: str, record: object, collection: str) -> SatelliteImage | Reject:

@@ -213,7 +213,7 @@ def written(said: dict[str, Any], how: random.Random) -> str:
 
 def read_page(*texts: bytes) -> list[odata_parse.Parsed[SatelliteImage]]:
     body = b'{"@odata.context":"x","value":[' + b",".join(texts) + b"]}"
-    return odata_parse.products(odata_records.answer("here", body)["value"], "SENTINEL-2")
+    return list(odata_parse.products(odata_records.answer("here", body)["value"], "SENTINEL-2"))
 
 
 GOOD = json.dumps(record(Id="neighbour")).encode()

@@ -41,6 +41,7 @@ Taken = dict[str, float]
 
 def child(where: str, url: str, step: str) -> None:
     """One sync, in a process of its own, as the command does it; prints what it took, and the peak of memory."""
+    memory.collect_seldom()
     memory.return_large_blocks()
     api = ODataAPI(catalogue_url=url)
     with Catalogue.open(where) as catalogue:

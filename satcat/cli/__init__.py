@@ -19,10 +19,9 @@ from typing import Any, NoReturn
 import click
 from click.exceptions import NoSuchCommand
 
+from satcat import memory
 from satcat.cli.frame import Settings, common, complain
 from satcat.errors import SatcatError
-
-_COLLECT_AFTER = 20_000  # objects that have come into being, less those that have gone
 
 #: Each command with the first sentence of its help, in the order of the way through a catalogue.
 COMMANDS = {
@@ -108,10 +107,10 @@ def satcat(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line of this process, and leave with its exit code.
 
-    A short command has next to nothing for the garbage collector: looking through what its libraries brought, at every 700
-    objects and once more at the end, would take a quarter of its time.
+    A short command has next to nothing for the garbage collector, which would look through all that its libraries brought
+    once more at the end.
     """
-    gc.set_threshold(_COLLECT_AFTER)
+    memory.collect_seldom()
     _heed_signals()
     _prepare_streams()
     code = run(sys.argv[1:])

@@ -26,7 +26,7 @@ AIM = 2800  # rows a window
 MOST = 5000  # rows; above, a window is cut
 WALKS = 3  # of one window in one run, before a count that does not fit is believed
 _PAGE = 1000  # rows a request
-_PARTS = 1000  # that one window is cut into at most
+_PARTS = 10_000  # that one window is cut into at most, whatever the source counts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,9 +22,10 @@ from typing import Literal, TypeAlias
 
 from satcat.api.base import Answer, Node, SatelliteAPI
 from satcat.api.filenames import is_message, is_message_for, is_package, kind
-from satcat.api.hashing import CHUNK, hash_file, stop_if
+from satcat.api.hashing import hash_file, stop_if
 from satcat.api.partfile import PartFile
 from satcat.api.patience import PATIENT, Patience, outwaiting
+from satcat.api.zips import zip_is_whole
 from satcat.errors import (
     ChecksumMismatchError,
     MalformedResponseError,
@@ -47,8 +46,6 @@ OnProgress: TypeAlias = Callable[[int, int | None], None]
 _RANGE_NOT_SATISFIABLE = 416
 #: Bytes asked for at a time, at the most: smaller ones wake the source more often, larger ones take more memory.
 _PIECE = 1 << 21
-#: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
-_LARGEST_RATIO = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,30 +360,6 @@ class _Transfer:
         if found == "zip" and self.node is None and zip_is_whole(self.part.path, name, self.stop):
             return "structure"
         return "none" if size is None else "size_only"
-
-
-def zip_is_whole(path: Path, name: str, stop: threading.Event | None = None) -> bool:
-    """Tell whether a zip's directory and every file in it are right; False if that cannot be said.
-
-    Raises:
-        ChecksumMismatchError: it is damaged or incomplete; `name` is what the error calls it.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if sum(e.file_size for e in entries) > _LARGEST_RATIO * path.stat().st_size:
-                return False
-            if not entries or min(entry.header_offset for entry in entries) != 0:
-                raise zipfile.BadZipFile("does not start with its first file")
-            for entry in entries:
-                with archive.open(entry) as file:
-                    while file.read(CHUNK):
-                        stop_if(stop)
-    except (NotImplementedError, RuntimeError):  # a compression we lack, or encrypted
-        return False
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise ChecksumMismatchError(name, "zip structure", "whole", f"damaged ({error})") from error
-    return True
 
 
 def _refuses_range(error: Exception) -> bool:

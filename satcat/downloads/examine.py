@@ -16,7 +16,8 @@ from pathlib import Path
 
 from satcat.api.filenames import HEAD_BYTES, is_message, kind
 from satcat.api.hashing import hash_file, increments
-from satcat.api.transfer import published, zip_is_whole
+from satcat.api.transfer import published
+from satcat.api.zips import zip_is_whole
 from satcat.downloads import manifest, patterns
 from satcat.downloads.manifest import Checked, FolderTree, ManifestError, Tree, ZipTree
 from satcat.errors import ChecksumMismatchError
@@ -95,6 +96,8 @@ class Examiner:
         """
         try:
             size = path.stat().st_size
+            if not path.is_file():  # to open a pipe might wait for ever
+                return Verdict(State.UNREADABLE, "it is no regular file")
             with path.open("rb") as file:
                 head = file.read(HEAD_BYTES)
             return self._package(path, product, size, head)

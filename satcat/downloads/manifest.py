@@ -13,13 +13,13 @@ import re
 import stat
 import threading
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 from xml.parsers import expat
 
+from satcat.api import zips
 from satcat.api.hashing import CHUNK, new_digest, stop_if
 from satcat.errors import SatcatError
 
@@ -29,9 +29,7 @@ NAMES = ("manifest.safe", "xfdumanifest.xml")
 LARGEST = 32 << 20
 
 _PIECE = 1 << 16
-#: A zip whose files unpack to more than so many times its own size is not unpacked only to look at it.
-_LARGEST_RATIO = 200
-_UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_UNREADABLE = (*zips.DAMAGED, *zips.UNREADABLE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
@@ -183,7 +181,7 @@ def parse(file: IO[bytes]) -> Manifest:
                 raise ManifestError(f"its manifest is larger than {LARGEST >> 20} MiB")
             parser.Parse(chunk)
         parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # an encoding that nobody reads
         raise ManifestError(f"its manifest is no XML ({error})") from None
     return Manifest(tuple(reader.files), reader.product_name)
 
@@ -281,7 +279,9 @@ class FolderTree:
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def open(self, path: str) -> IO[bytes]:
-        """Open a file inside."""
+        """Open a regular file inside: anything else might wait for ever."""
+        if self.size(path) is None:
+            raise FileNotFoundError(f"{path} is no file")
         return Path(self._real(path)).open("rb", buffering=0)
 
     def _real(self, path: str) -> str:
@@ -305,7 +305,7 @@ class ZipTree:
         """
         self._archive = archive
         entries = archive.infolist()
-        if sum(entry.file_size for entry in entries) > _LARGEST_RATIO * size:
+        if sum(entry.file_size for entry in entries) > zips.LARGEST_RATIO * size:
             raise ManifestError("it would unpack to hundreds of times its size")
         self._top = ""
         self._manifest: str | None = None

@@ -30,6 +30,7 @@ from satcat.api.hashing import CHUNK, hash_file
 from satcat.api.partfile import PartFile
 from satcat.api.patience import Patience
 from satcat.api.transfer import bring, fetch
+from satcat.api.zips import zip_is_whole
 from satcat.errors import (
     ChecksumMismatchError,
     DiskFullError,
@@ -405,7 +406,22 @@ def test_a_damaged_zip_without_checksum_is_refused(
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(50_000_000))
-    assert not transfer.zip_is_whole(tmp_path / "bomb.zip", "bomb")
+    assert not zip_is_whole(tmp_path / "bomb.zip", "bomb")
+
+
+@pytest.mark.parametrize(
+    "packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_zip_is_damaged_however_its_bytes_were_packed(packing: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("X.SAFE/a", bytes(range(256)) * 40)
+    assert zip_is_whole(path, "x")
+    whole = path.read_bytes()
+    for at in range(47, 100):  # what stands before makes no difference to some
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        with pytest.raises(ChecksumMismatchError, match="zip structure"):
+            zip_is_whole(path, "x")
 
 
 def test_being_told_to_wait_is_no_failure(api: Any, server: Server, tmp_path: Path) -> None:

@@ -296,6 +296,16 @@ def test_a_zip_bomb_under_a_products_name_is_not_unpacked(archive: Archive) -> N
     assert archive.one().verification == "none"
 
 
+def test_pipes_in_place_of_a_manifest_or_a_package_are_not_waited_for(archive: Archive) -> None:
+    folder, package = archive.unpack(archive.product()), archive.put(archive.product())
+    for path in (folder / "manifest.safe", package):
+        path.unlink()
+        os.mkfifo(path)
+    found = archive.adopt(archive.folder, package)[0]
+    assert found[folder.name].state is State.UNVERIFIED
+    assert found[package.name].state is State.UNREADABLE
+
+
 def test_links_that_go_in_circles_end(archive: Archive) -> None:
     record = archive.product()
     deep = archive.put(record, f"a/b/{packages.delivered_name(record)}").parent

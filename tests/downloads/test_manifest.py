@@ -7,6 +7,7 @@ import io
 import os
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,34 @@ def test_a_checksum_that_nobody_knows_leaves_the_size() -> None:
 def test_the_name_of_a_sen3_product_is_read() -> None:
     body = b"<x><s:productName xmlns:s='urn:s'> S3A_OL.SEN3 </s:productName></x>"
     assert parse(body).product_name == "S3A_OL.SEN3"
+
+
+@pytest.mark.parametrize("encoding", ["x-foo", "zlib", "idna", "utf-7", "utf-16", "\xff"])
+def test_a_manifest_in_an_encoding_that_nobody_reads_is_none(encoding: str) -> None:
+    with pytest.raises(ManifestError, match="no XML"):
+        parse(f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode("latin-1"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_a_manifest_that_is_no_file_is_not_waited_for(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(tmp_path / "manifest.safe")
+    with pytest.raises(ManifestError, match="no file|leads out"):
+        manifest.load(FolderTree(tmp_path))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_file_of_a_zip_that_does_not_unpack_is_wrong_however_it_was_packed(packing: int) -> None:
+    body, buffer = bytes(range(256)) * 40, io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("X.SAFE/a", body, packing)
+        archive.writestr("X.SAFE/manifest.safe", xml(listed("a", body)))
+    damaged = bytearray(buffer.getvalue())
+    damaged[60] ^= 255
+    with zipfile.ZipFile(io.BytesIO(damaged)) as archive:
+        found = manifest.check(ZipTree(archive, len(damaged)))
+    assert len(found.wrong) == 1 and "a: " in found.wrong[0]
 
 
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'

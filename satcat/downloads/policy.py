@@ -18,7 +18,6 @@ from satcat.errors import (
     ProductOfflineError,
     RateLimitedError,
     RequestRejectedError,
-    SatcatError,
     SourceUnavailableError,
     TransferStoppedError,
     UnwritableError,
@@ -81,7 +80,8 @@ def crowded_wait(refusals: int, asked: float | None) -> float:
 def judge(error: Exception, attempts: int) -> Verdict:
     """Judge an error after so many earlier failed attempts at the same product.
 
-    A source that is down says nothing of the product: only a status 500 may be the product's own.
+    A source that is down says nothing of the product: only a status 500 may be the product's own. What nobody foresaw is
+    held to be the product's own, so that one that upsets us cannot keep all others from being fetched.
     """
     if isinstance(error, RateLimitedError):
         wait = min(max(error.retry_after or 0.0, 0.0), _LONGEST_WAIT)
@@ -95,7 +95,7 @@ def judge(error: Exception, attempts: int) -> Verdict:
         return Verdict("queued", counts=False)
     if isinstance(error, CatalogueBusyError):
         return Verdict("queued", wait=_FIRST_WAIT, counts=False)
-    if not isinstance(error, SatcatError | OSError) or isinstance(error, _STRIKES_ALL):
+    if isinstance(error, _STRIKES_ALL):
         return Verdict("queued", counts=False, ends_run=True)
     for kind, status in _FINAL.items():
         if isinstance(error, kind):

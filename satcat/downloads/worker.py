@@ -34,6 +34,7 @@ from satcat.errors import (
     CatalogueError,
     LostClaimError,
     RateLimitedError,
+    SatcatError,
     TransferError,
     UnwritableError,
 )
@@ -371,4 +372,8 @@ def _word(verdict: Verdict) -> str:
 
 def _line(error: Exception) -> str:
     """An error in one line, bounded: it may hold text from outside."""
-    return " ".join(str(error).split())[:500]
+    said = str(error)
+    if not isinstance(error, SatcatError | OSError):
+        logger.debug("nobody foresaw this", exc_info=error)
+        said = f"unexpected {error!r}; run again with -vv, and please report this"
+    return " ".join(said.split())[:500]

@@ -43,6 +43,7 @@ def test_some_errors_are_final(error: Exception, status: str) -> None:
     [
         TruncatedError("x", 2, 1), SourceUnavailableError("x", "500", 500), MalformedResponseError("x", "html"),
         NameTakenError("x"), TransferError("input/output error"), PermissionError(13, "Permission denied"),
+        KeyError("what nobody foresaw"), MemoryError(),
     ],
 )  # fmt: skip
 def test_others_are_tried_again_ever_later_and_at_last_given_up(error: Exception) -> None:
@@ -88,7 +89,7 @@ def test_an_offline_product_is_looked_at_after_hours_then_less_often_at_last_dai
 @pytest.mark.parametrize(
     "error",
     [
-        CredentialsError("x"), DiskFullError("x"), UnwritableError("x"), CatalogueError("x"), KeyError("bug"),
+        CredentialsError("x"), DiskFullError("x"), UnwritableError("x"), CatalogueError("x"),
     ],
 )  # fmt: skip
 def test_what_would_strike_every_product_ends_the_run_and_blames_none(error: Exception) -> None:

@@ -187,3 +187,19 @@ def test_a_file_that_got_its_name_is_known_although_the_row_could_not_be_finishe
     report = run()
     assert (report.done, report.bytes, os.listdir(out)) == (1, 0, [name])
     assert row(one).verification == "structure"
+
+
+def test_a_product_that_upsets_us_fails_at_last_and_keeps_no_other_from_being_fetched(
+    publish: Publish, run: Run, row: Look, api: ODataAPI, watcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    bad, good = publish(2)
+    open_ = api.open
+
+    def opened(product: Any, **options: Any) -> Any:
+        return open_(product, **options) if product.id != bad else {}[product.id]
+
+    monkeypatch.setattr(api, "open", opened)
+    watcher.on_finish = lambda outcome: len(watcher.outcomes) == 2 and watcher.stop.set()
+    assert run(workers=1, progress=watcher, stop=watcher.stop).done == 1
+    assert (row(good).status, row(bad).status, row(bad).attempts) == ("done", "queued", 1)
+    assert row(bad).error.startswith(f"unexpected KeyError('{bad}')")

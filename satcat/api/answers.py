@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import quote_plus
 
 from satcat import times
 from satcat.errors import (
@@ -91,8 +91,10 @@ def loads(body: Body | str, *, strict: bool = True) -> Any:
         )
 
 
-def error_of(where: str, status: int, headers: Mapping[str, str], body: Body) -> SourceError | None:
-    """The error that an answer means; None for 200 and 206.
+def error_of(
+    where: str, status: int, headers: Mapping[str, str], body: Body, secrets: Iterable[str] = ()
+) -> SourceError | None:
+    """The error that an answer means; None for 200 and 206. It holds none of the secrets, which an answer may echo.
 
     HTML that comes with "not found" is the word of something in between, and believed to be temporary.
     """
@@ -109,25 +111,29 @@ def error_of(where: str, status: int, headers: Mapping[str, str], body: Body) ->
         return MalformedResponseError(where, f"status {status}")
     if status == HTTPStatus.NOT_FOUND and body.lstrip()[:1] == b"<":
         return MalformedResponseError(where, "status 404 with HTML")
-    return RequestRejectedError(where, status, detail(body))
+    return RequestRejectedError(where, status, detail(body, secrets))
 
 
-def blotted(body: Body, *secrets: str | None) -> Body:
-    """The body without these secrets, plain or as in a form: an error may echo what was sent."""
-    for secret in filter(None, secrets):
-        for spelling in (secret, quote_plus(secret)):
-            body = body.replace(spelling.encode(), b"***")
-    return body
-
-
-def detail(body: Body) -> str:
-    """The useful part of an error body in one line, whatever its form; never more than 300 characters."""
+def detail(body: Body, secrets: Iterable[str] = ()) -> str:
+    """The useful part of an error body in one line, whatever its form; never more than 300 characters, and no secret."""
     try:
         words = _words(json.loads(body))
     except (ValueError, RecursionError):
         words = [] if body.lstrip()[:1] == b"<" else [body.decode("utf-8", "replace")]
-    line = "".join(c if c.isprintable() else " " for c in "; ".join(words))
+    said = "; ".join(words)
+    for secret in filter(None, secrets):
+        said = re.sub("".join(map(_spellings, secret)), "***", said)
+    line = "".join(c if c.isprintable() else " " for c in said)
     return " ".join(line.split())[:_MAX_DETAIL] or "no reason given"
+
+
+def _spellings(char: str) -> str:
+    """A pattern for a character as it is, as JSON may escape it, and as forms and addresses do."""
+    utf16, utf8 = char.encode("utf-16-be", "surrogatepass"), char.encode("utf-8", "surrogatepass")
+    escaped = "".join(rf"\\u{utf16[at : at + 2].hex()}" for at in range(0, len(utf16), 2))
+    quoted = "".join(f"%{byte:02x}" for byte in utf8)
+    short = {" ": r"|\+", "\t": r"|\\t", "\n": r"|\\n", "\r": r"|\\r"}.get(char, "")
+    return rf"(?:\\?{re.escape(char)}|(?i:{escaped}|{quoted}){short})"
 
 
 def _words(value: object) -> list[str]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from satcat.api.credentials import Credentials, credentials_from_environment
-from satcat.api.http import HttpClient, host_of
+from satcat.api.failures import host_of
+from satcat.api.http import HttpClient
 from satcat.errors import (
     CredentialsError,
     LoginBarredError,

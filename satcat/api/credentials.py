@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from satcat.api.http import host_of
+from satcat.api.failures import host_of
 from satcat.errors import CredentialsError
 
 _HOW = "set CDSE_USERNAME and CDSE_PASSWORD, or put the account into ~/.netrc"

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
@@ -26,6 +26,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from satcat.api import answers
+from satcat.api.failures import host_of, source_errors
 from satcat.errors import (
     MalformedResponseError,
     RateLimitedError,
@@ -68,6 +69,13 @@ class Bearer(AuthBase):
         """Add the token to the request."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone; its parent reads their bodies whole, and stumbles over addresses that are none."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, whatever it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,7 @@ class HttpClient:
         self._parsing = threading.Lock()
         self._newest: dict[str, datetime] = {}
         self._doubted: dict[str, tuple[datetime, float]] = {}
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers["User-Agent"] = user_agent
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_maxsize=connections)
@@ -193,7 +201,7 @@ class HttpClient:
                 SourceError
             ) as error:  # it may have arrived all the same, so it is not sent again
                 return error
-            self._refuse(response, answers.blotted(body, *map(form.get, _SECRETS)))
+            self._refuse(response, body, [form[name] for name in _SECRETS if name in form])
             return answers.parse_json(host_of(url), body)
 
         result = self.retrying(once)
@@ -259,17 +267,14 @@ class HttpClient:
         request = requests.Request(
             method, url, params=list(params), data=form, headers=headers, auth=auth or Anonymous()
         )
-        with self._slot(), source_errors(host_of(url)):
+        with self._slot():
             for _ in range(_MAX_REDIRECTS):
-                response = self._send(request)
-                try:
+                with source_errors(host_of(request.url)), closing(self._send(request)) as response:
                     target = response.headers.get("Location") if response.is_redirect else None
                     if target is None:
                         yield response
                         return
-                    request = _redirected(request, urljoin(response.url, target), leave=leave)
-                finally:
-                    response.close()
+                    request = _redirected(request, target, leave=leave)
         raise MalformedResponseError(host_of(url), "it redirects in a circle")
 
     def _send(self, request: requests.Request) -> requests.Response:
@@ -298,9 +303,11 @@ class HttpClient:
                 raise SourceUnavailableError(where, f"not done after {_BODY_SECONDS:.0f} s")
         return body
 
-    def _refuse(self, response: requests.Response, body: answers.Body) -> None:
+    def _refuse(
+        self, response: requests.Response, body: answers.Body, secrets: Sequence[str] = ()
+    ) -> None:
         where = host_of(response.url)
-        error = answers.error_of(where, response.status_code, response.headers, body)
+        error = answers.error_of(where, response.status_code, response.headers, body, secrets)
         if error is not None:
             raise error
 
@@ -342,19 +349,27 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def host_of(url: str) -> str:
-    """The host that a URL names, with its port: how errors call a source."""
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _redirected(request: requests.Request, url: str, *, leave: bool) -> requests.Request:
-    old, new = urlsplit(request.url or ""), urlsplit(url)
+def _redirected(request: requests.Request, target: str, *, leave: bool) -> requests.Request:
+    url = _address(request.url, target)
+    old, new = urlsplit(request.url), urlsplit(url)
     stays = (old.scheme, old.netloc) == (new.scheme, new.netloc)
     downgraded = old.scheme == "https" and new.scheme != "https"
-    if request.method != "GET" or downgraded or not (stays or leave) or not new.netloc:
-        raise MalformedResponseError(old.netloc, f"it redirects to {host_of(url) or 'nowhere'}")
+    if request.method != "GET" or downgraded or not (stays or leave):
+        raise MalformedResponseError(old.netloc, f"it redirects to {host_of(url)}")
     auth = request.auth if stays else Anonymous()
     return requests.Request("GET", url, headers=request.headers, auth=auth)
+
+
+def _address(url: str, target: str) -> str:
+    """Where a redirect from a URL leads."""
+    try:
+        there = urljoin(url, target)
+        parsed = urllib3.util.parse_url(there)  # as strict as what sends the request
+        if parsed.scheme in ("http", "https") and parsed.host:
+            return there
+    except ValueError:
+        pass
+    raise MalformedResponseError(host_of(url), "it redirects to nowhere")
 
 
 def _is_this_machine(host: str) -> bool:
@@ -362,34 +377,3 @@ def _is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-@contextmanager
-def source_errors(where: str) -> Iterator[None]:
-    """Turn what requests and urllib3 raise into satcat's errors, without their long texts."""
-    try:
-        yield
-    except requests.exceptions.SSLError as error:
-        refused = SourceUnavailableError(where, f"no secure connection: {_reason(error)}")
-        refused.retryable = False
-        raise refused from error
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise SourceUnavailableError(where, "no answer in time") from error
-    except (
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
-        urllib3.exceptions.ProtocolError,
-    ) as error:
-        raise MalformedResponseError(where, "the answer was cut short") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise SourceUnavailableError(where, _reason(error)) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What the operating system said, the deepest cause of it all."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-        cause = cause.__cause__ or cause.__context__
-    return "the connection failed"

@@ -24,7 +24,8 @@ from urllib.parse import quote, urlsplit
 from satcat.api import odata_filter, odata_nodes, odata_parse, odata_records
 from satcat.api.auth import TokenProvider
 from satcat.api.base import Deletion, Feed, Listed, Node, Page, Reject, SatelliteAPI
-from satcat.api.http import HttpClient, host_of
+from satcat.api.failures import host_of
+from satcat.api.http import HttpClient
 from satcat.api.listing import Request
 from satcat.api.odata_bytes import HttpAnswer, open_bytes
 from satcat.api.odata_filter import PUBLICATION, SENSING_START

@@ -18,7 +18,8 @@ import requests
 
 from satcat.api import answers
 from satcat.api.auth import TokenProvider
-from satcat.api.http import Bearer, HttpClient, host_of, source_errors
+from satcat.api.failures import host_of, source_errors
+from satcat.api.http import Bearer, HttpClient
 from satcat.errors import (
     CredentialsError,
     MalformedResponseError,
@@ -124,10 +125,10 @@ def _refuse(response: requests.Response, name: str, token: str) -> None:
     if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         return
     where = host_of(response.url)
-    body = answers.blotted(response.raw.read(_MAX_ERROR_BODY, decode_content=True), token)
+    body = response.raw.read(_MAX_ERROR_BODY, decode_content=True)
     if status == HTTPStatus.ACCEPTED:
         raise ProductOfflineError(f"{name}: it is archived; order it at the source first")
-    error = answers.error_of(where, status, response.headers, body)
+    error = answers.error_of(where, status, response.headers, body, [token])
     if not isinstance(error, RequestRejectedError):
         raise error or MalformedResponseError(where, f"status {status}")
     if status == HTTPStatus.UNAUTHORIZED:

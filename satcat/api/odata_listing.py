@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 from satcat import times
 from satcat.api import listing, odata_filter, odata_parse, odata_records
 from satcat.api.base import Page, Reject
-from satcat.api.http import HttpClient, Reply, host_of
+from satcat.api.failures import host_of
+from satcat.api.http import HttpClient, Reply
 from satcat.api.listing import Batch, Entry, Request, Walk
 from satcat.api.odata_cut import MAX_RECORDS
 from satcat.api.odata_parse import Parsed

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from satcat.api.base import Node
-from satcat.api.http import HttpClient, host_of
+from satcat.api.failures import host_of
+from satcat.api.http import HttpClient
 from satcat.api.odata_bytes import refusal
 from satcat.errors import MalformedResponseError, RequestRejectedError
 

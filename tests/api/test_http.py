@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -324,6 +325,35 @@ def test_redirects_in_a_circle_end(server: Server, http: HttpClient) -> None:
         get(http, server.url)
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["http://[bad", "https://h:99999999/x", "http://h:x/", "http://a b/", "ftp://h/x", "http://\u2100.org/", "//[", "mailto:me"],
+)  # fmt: skip
+@pytest.mark.parametrize("leave", [False, True])
+def test_a_redirect_to_no_address_is_an_answer_that_cannot_be_used(
+    location: str, leave: bool, server: Server, http: HttpClient
+) -> None:
+    server.script = [reply(302, None, Location=location.encode().decode("latin-1"))]
+    with pytest.raises(MalformedResponseError, match=r"^127\.0\.0\.1:.*redirects to nowhere"):
+        if leave:
+            http.stream(server.url, headers={}, auth=Bearer("x")).__enter__()
+        http.get(server.url, [], lambda body: body, patient=False)
+
+
+def test_a_signed_link_that_leads_to_a_dead_host_is_named_without_its_signature(
+    server: Server, http: HttpClient
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        dead = f"127.0.0.1:{free.getsockname()[1]}"
+    server.script = [reply(302, None, Location=f"http://{dead}/x?X-Amz-Signature=secret")]
+    try:
+        with http.stream(server.url, headers={}, auth=Bearer("x")):
+            pass
+    except SourceUnavailableError as error:
+        shown = "".join(traceback.format_exception(error))
+    assert f"cannot reach {dead} (connection refused)" in shown and "secret" not in shown
+
+
 def test_a_token_never_follows_a_redirect_to_another_host(server: Server, http: HttpClient) -> None:
     with serving() as other:
         server.script = [reply(302, None, Location=other.url)]
@@ -401,6 +431,23 @@ def test_a_secret_that_an_error_echoes_is_blotted_out(server: Server, http: Http
     with pytest.raises(RequestRejectedError) as caught:
         http.post(server.url, {"username": "me", "password": "hunter&2", "totp": "123456"})
     assert caught.value.detail == "no: password=***&totp=*** ***"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"error_description": "no: p\u00e4ss\"w\/ rt\ud83d\udd11"}', '{"msg": "no: päss\\"w/ rt🔑"}'.encode(),
+        rb'{"detail": "no: p%c3%A4ss%22w%2F+rt%F0%9F%94%91"}', rb'{"detail": "no: \u0070\u00E4ss\u0022w/%20rt\uD83D\uDD11"}',
+        rb'cut short: no: p\u00e4ss\"w/ rt\ud83d\udd11', '["no: päss\\"w/ rt🔑"]'.encode(),
+    ],
+)  # fmt: skip
+def test_a_secret_is_blotted_out_however_it_is_spelt(
+    body: bytes, server: Server, http: HttpClient
+) -> None:
+    server.script = [reply(400, body)]
+    with pytest.raises(RequestRejectedError) as caught:
+        http.post(server.url, {"password": 'päss"w/ rt🔑'})
+    assert caught.value.detail.endswith("no: ***")
 
 
 def test_a_form_is_never_sent_on(server: Server, http: HttpClient) -> None:

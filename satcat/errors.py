@@ -9,7 +9,8 @@
       MissingLibraryError (ImportError)  1  something optional needs a library that is not installed
       CatalogueLockedError          1  another process is syncing this catalogue
       SourceError                   4  the source cannot be reached, or answers nonsense
-        SourceUnavailableError*, NoTokenError, RateLimitedError*, MalformedResponseError*, StaleResponseError*
+        SourceUnavailableError*, NoTokenError, RateLimitedError*, MalformedResponseError*, StaleResponseError*,
+        WrongRangeError*
         LoginBarredError            4  the session ended early, and a login for that was made lately
         TokenRefusedError           5  the source refused a token that was made just now
         RequestRejectedError        1  the source understood, and refused
@@ -253,6 +254,10 @@ class MalformedResponseError(SourceError):
 
 class StaleResponseError(MalformedResponseError):
     """An answer older than one already seen, as an outdated cache in between gives."""
+
+
+class WrongRangeError(MalformedResponseError):
+    """Not the part of a file that was asked for, or of another file: only the whole is worth asking for again."""
 
 
 class RequestRejectedError(SourceError):

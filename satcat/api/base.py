@@ -114,7 +114,7 @@ class Answer(Protocol):
     filename: str | None  #: the file's name, if the source says so; not to be trusted as a path
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the body in pieces of about `size` bytes."""
+        """Yield the body as it arrives, at most `size` bytes at once; nothing any more once it is cut, but an error."""
 
     def cut(self) -> None:
         """Break the connection, from any thread, so that nobody waits for bytes any more."""

@@ -14,8 +14,9 @@ from blake3 import blake3
 from satcat.errors import TransferStoppedError
 
 CHUNK = 1 << 20  # bytes; larger ones gain nothing
-#: Smaller pieces are hashed where they are written: handing them over takes as long.
+#: Pieces are collected until they have so many bytes: to hand over fewer takes as long as to hash them.
 _WORTHWHILE = 1 << 19
+_MOST_COLLECTED = 128  # pieces
 
 
 class Digest(Protocol):
@@ -73,27 +74,28 @@ def stop_if(stop: threading.Event | None) -> None:
 
 
 class Hasher:
-    """A hash of what arrives, piece by piece.
+    """A hash of what arrives, piece by piece, however small.
 
-    Large pieces are hashed by a thread of its own while the next one arrives and is written, one at a time, so that it
-    never holds more than one. The thread runs only once such a piece has come. Close it when done with.
+    What has come together is hashed by a thread of its own, one lot while the next arrives and is written, so that it never
+    holds more than two. The thread runs only once there is a lot. Close it when done with.
     """
 
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
         self._digest = new_digest(algorithm)
+        self._collected: list[bytes] = []
+        self._size = 0  # bytes of those
         self._beside: Future[object] | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes; waits until those before are hashed."""
-        self._catch_up()
-        if len(data) < _WORTHWHILE:
-            self._digest.update(data)
-            return
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "download-hash")
-        self._beside = self._thread.submit(self._digest.update, data)
+        """Take more bytes; waits until those handed over before are hashed."""
+        self._collected.append(data)
+        self._size += len(data)
+        if self._size >= _WORTHWHILE:
+            self._hand_over()
+        elif len(self._collected) >= _MOST_COLLECTED:
+            self._catch_up()
 
     def hexdigest(self) -> str:
         """The hash of all bytes so far, in lower-case hex."""
@@ -105,7 +107,25 @@ class Hasher:
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _hand_over(self) -> None:
+        self._wait()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "download-hash")
+        self._beside = self._thread.submit(self._hash, self._taken())
+
     def _catch_up(self) -> None:
+        self._wait()
+        self._hash(self._taken())
+
+    def _wait(self) -> None:
         if self._beside is not None:
             self._beside.result()
             self._beside = None
+
+    def _taken(self) -> list[bytes]:
+        taken, self._collected, self._size = self._collected, [], 0
+        return taken
+
+    def _hash(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._digest.update(piece)

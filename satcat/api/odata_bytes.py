@@ -8,7 +8,6 @@ that says "offline" counts as that, and so does 202, by which the older service 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,14 +27,12 @@ from satcat.errors import (
     RequestRejectedError,
     SatcatError,
     TokenRefusedError,
+    WrongRangeError,
 )
 
 _MAX_ERROR_BODY = 65_536
 _WRONG_AUDIENCE = "DAT-ZIP-609"
-_SMALLEST_PIECE = 1 << 14  # bytes
-#: A piece that takes longer is cut into smaller ones: only whole pieces are shown, kept, and stopped after.
-_PIECE_SECONDS = 0.1
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _FILENAME = re.compile(r"""filename=(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
 
 
@@ -51,39 +48,29 @@ class HttpAnswer:
     is_cut: bool = False
 
     def cut(self) -> None:
-        """Break the connection; what `chunks` gives afterwards need not be the body."""
+        """Break the connection."""
         self.is_cut = True
         with suppress(OSError, RuntimeError, ValueError):  # it is closed already
             self.response.raw.shutdown()
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the body as it was sent, in pieces of at most `size` bytes: small ones where it comes slowly.
+        """Yield the body as it was sent and as it arrives, whatever has come by then, at most `size` bytes at once.
 
         Raises:
-            SourceError: the connection broke, or the body ended before its promised length.
+            SourceError: the connection broke, or was cut, or the body ended before its promised length.
         """
         where = host_of(self.response.url)
         try:
             with source_errors(where):
-                yield from self._pieces(size)
-        except (ValueError, AttributeError) as error:  # the socket's own, if it is cut just then
+                while piece := self.response.raw.read1(size, decode_content=False):
+                    if self.is_cut:  # then it may not have been decrypted
+                        break
+                    yield piece
+        except (ValueError, AttributeError):  # the socket's own, if it is cut just then
             if not self.is_cut:
                 raise
-            raise MalformedResponseError(where, "the answer was cut short") from error
-
-    def _pieces(self, size: int) -> Iterator[bytes]:
-        body = self.response.raw
-        if body.chunked:
-            yield from body.stream(size, decode_content=False)
-            return
-        amount, began = min(_SMALLEST_PIECE, size), time.monotonic()
-        while piece := body.read(amount, decode_content=False):
-            if time.monotonic() - began > _PIECE_SECONDS:
-                amount = max(amount // 2, min(_SMALLEST_PIECE, size))
-            else:
-                amount = min(amount * 2, size)
-            yield piece
-            began = time.monotonic()
+        if self.is_cut:
+            raise MalformedResponseError(where, "the answer was cut short")
 
 
 @contextmanager
@@ -161,12 +148,10 @@ def _answer(response: requests.Response, start: int) -> HttpAnswer:
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         if match is None or int(match[1]) != start:
-            raise MalformedResponseError(
-                where, f"bytes from {start} on were asked for, others came"
-            )
+            raise WrongRangeError(where, f"bytes from {start} on were asked for, others came")
         first, size = start, _number(match[3])
         if length is not None and length != int(match[2]) - first + 1:
-            raise MalformedResponseError(where, "the range and the length of the answer differ")
+            raise WrongRangeError(where, "the range and the length of the answer differ")
     return HttpAnswer(response, size, first, headers.get("ETag"), _filename(headers))
 
 

@@ -6,7 +6,8 @@ be whole in itself, and a web page or an error message is refused whatever its l
 
 Streams of multi-file products are zipped on the fly and seldom resume; an answer from an earlier start than asked is
 taken as it comes. Without a published checksum nothing is resumed, for nothing would show that the bytes belong together.
-Published checksums go stale, so a mismatch first re-reads the product.
+Published checksums and sizes go stale, so a mismatch first re-reads the product. What is here goes only when the whole file
+comes from its beginning: no status, no broken body and no message costs a byte of it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from satcat.api.base import Answer, Node, SatelliteAPI
-from satcat.api.filenames import is_message, is_message_for, is_package, kind
+from satcat.api.filenames import HEAD_BYTES, is_message, is_message_for, is_package, kind
 from satcat.api.hashing import hash_file, stop_if
 from satcat.api.partfile import PartFile
 from satcat.api.patience import PATIENT, Patience, outwaiting
@@ -34,6 +36,7 @@ from satcat.errors import (
     RequestRejectedError,
     SourceError,
     TruncatedError,
+    WrongRangeError,
 )
 from satcat.products import SatelliteImage
 
@@ -44,8 +47,8 @@ Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 
 _RANGE_NOT_SATISFIABLE = 416
-#: Bytes asked for at a time, at the most: smaller ones wake the source more often, larger ones take more memory.
-_PIECE = 1 << 21
+#: Bytes taken at a time, at the most; mostly fewer have arrived.
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +155,15 @@ def bring(
     while True:
         try:
             return transfer.complete(product, on_hashed)
-        except ChecksumMismatchError:
+        except (ChecksumMismatchError, TruncatedError) as error:
             if fetched_again:
                 raise
             before = expected(product, node)
             if not read_again:
                 product, read_again = (reread or partial(read, api))(product), True
             if expected(product, node) == before:
+                if isinstance(error, TruncatedError):
+                    raise
                 fetched_again = True
                 part.cut(0)
 
@@ -215,10 +220,6 @@ def check_file(
     return Transferred(path, actual, algorithm, checksum, "checksum")
 
 
-class _MessageError(MalformedResponseError):
-    """A web page or an error message came, which says nothing of what is here already."""
-
-
 class _Transfer:
     """The bytes of one product, or of one file of it, on their way into one part file."""
 
@@ -238,6 +239,7 @@ class _Transfer:
         self.filename: str | None = None
         self.bytes_fetched = 0
         self.failures = 0  # in a row, without anything new
+        self.is_range_refused = False
 
     def complete(self, product: SatelliteImage, on_hashed: Callable[[int], object]) -> Brought:
         """Fetch what is missing, then check the whole."""
@@ -256,23 +258,19 @@ class _Transfer:
         )  # fmt: skip
 
     def _fetch_missing(self, product: SatelliteImage, size: int | None) -> None:
-        self.failures = 0
+        self.failures, self.is_range_refused = 0, False
         while True:
             stop_if(self.stop)
-            before = self.part.size
             try:
                 return self._attempt(product)
             except (SourceError, TruncatedError) as error:
                 if size is not None and self.part.size == size:
                     return None  # all is here, whatever else was promised: the check will tell
                 stop_if(self.stop)  # it may have been cut by us
-                refused = _refuses_range(error) and before > 0
+                refused = self.part.size > 0 and _is_of_range(error)
                 if isinstance(error, RateLimitedError) or not (error.retryable or refused):
                     raise
-                unusable = isinstance(error, MalformedResponseError) and self.part.size == before
-                unusable = unusable and not isinstance(error, _MessageError)
-                if refused or (unusable and self.failures):  # it cannot go on from where we are
-                    self.part.cut(0)
+                self.is_range_refused |= refused
                 self.failures += 1
                 if self.failures >= self.patience.attempts:
                     raise
@@ -286,37 +284,61 @@ class _Transfer:
             self.part.cut(0)
         with self._open(product) as answer:
             self.on_answer(answer)
-            promised = answer.size
             pieces = answer.chunks(_PIECE)
-            piece = self._next(pieces)
-            if promised != size or size is None:  # before it does away with what is here
-                self._refuse_message(product, piece if answer.start == 0 else b"")
+            first = _beginning(pieces)
+            self._refuse_other_range(answer)
+            self._refuse_other_file(product, answer, first)
+            stop_if(self.stop)
             self._accept(answer)
-            total = size if size is not None else promised
+            total = size if size is not None else answer.size
             self.on_progress(self.part.size, total)
-            while piece:
+            for piece in chain((first,), pieces):
                 self._take(piece, resumed=answer.start > 0)
                 self.on_progress(self.part.size, total)
+                stop_if(self.stop)
                 if size is not None and self.part.size > size:
                     return  # the check will say so
-                piece = self._next(pieces)
+            promised = (size or 0) if answer.size is None else answer.size
+        stop_if(self.stop)  # this may be no end, if it was cut
         if self.part.size != size:
             self._refuse_message(product, self.part.head)
-        if self.part.size < (promised if promised is not None else size or 0):
-            raise TruncatedError(self._name(product), promised or size or 0, self.part.size)
-
-    def _next(self, pieces: Iterator[bytes]) -> bytes:
-        """The next piece, empty at the end; none of an answer that may have been cut."""
-        piece = next(pieces, b"")
-        stop_if(self.stop)
-        return piece
+        if self.part.size < promised:
+            raise TruncatedError(self._name(product), promised, self.part.size)
 
     def _refuse_message(self, product: SatelliteImage, head: bytes) -> None:
         if self._is_message(product, head):
-            raise _MessageError(self.api.url, "a message instead of the product")
+            raise MalformedResponseError(self.api.url, "a message instead of the product")
+
+    def _refuse_other_range(self, answer: Answer) -> None:
+        """Refuse what does not go on from where we are."""
+        if answer.start > self.part.size:
+            raise WrongRangeError(
+                self.api.url, f"bytes from {answer.start}, not from {self.part.size}"
+            )
+        if answer.start > 0 and self.etag and answer.etag and answer.etag != self.etag:
+            raise WrongRangeError(self.api.url, "the rest of another version of the file")
+
+    def _refuse_other_file(self, product: SatelliteImage, answer: Answer, first: bytes) -> None:
+        """Refuse what can be neither the file nor its rest, before it does away with what is here.
+
+        Raises:
+            MalformedResponseError: it is a message.
+            TruncatedError: it is far too short; of a proxy, or of a source that has just failed.
+            ChecksumMismatchError: its size is another one, so something published is not true.
+        """
+        size, stated, here = expected(product, self.node)[0], answer.size, self.part.size
+        if answer.start == 0 and (stated is None or stated != size):
+            self._refuse_message(product, first[:HEAD_BYTES])
+            length = len(first) if stated is None and len(first) < HEAD_BYTES else stated
+            least = (here if size is None else size) // 2
+            if length is not None and length < least:
+                raise TruncatedError(self._name(product), size or here, length)
+        if here and size is not None and stated not in (None, size):
+            raise ChecksumMismatchError(self._name(product), "size", str(size), str(stated))
 
     def _open(self, product: SatelliteImage) -> AbstractContextManager[Answer]:
-        return self.api.open(product, node=self.node, start=self.part.size, etag=self.etag)
+        start = 0 if self.is_range_refused else self.part.size
+        return self.api.open(product, node=self.node, start=start, etag=self.etag)
 
     def _name(self, product: SatelliteImage) -> str:
         return product.name if self.node is None else f"{product.name}: {self.node.path}"
@@ -324,24 +346,18 @@ class _Transfer:
     def _is_message(self, product: SatelliteImage, head: bytes) -> bool:
         return is_message_for(self.node.path, head) if self.node else is_message(product, head)
 
-    def _take(self, chunk: bytes, *, resumed: bool) -> None:
-        self.part.write(chunk)
-        self.bytes_fetched += len(chunk)
-        if resumed:
-            self.failures = 0  # a source that resumes comes further each time
-
     def _accept(self, answer: Answer) -> None:
         """Take the answer's start for ours; keep what tells its version."""
-        if answer.start > self.part.size:
-            raise MalformedResponseError(
-                self.api.url, f"bytes from {answer.start}, not from {self.part.size}"
-            )
-        if answer.start > 0 and self.etag and answer.etag and answer.etag != self.etag:
-            self.part.cut(0)
-            raise MalformedResponseError(self.api.url, "the rest of another version of the file")
         if answer.start < self.part.size:
             self.part.cut(answer.start, self.stop)
+        self.is_range_refused = False
         self.etag, self.filename = answer.etag, answer.filename or self.filename
+
+    def _take(self, piece: bytes, *, resumed: bool) -> None:
+        self.part.write(piece)
+        self.bytes_fetched += len(piece)
+        if resumed and piece:
+            self.failures = 0  # a source that resumes comes further each time
 
     def _verify(self, product: SatelliteImage) -> Verification:
         size, algorithm, checksum = expected(product, self.node)
@@ -362,5 +378,15 @@ class _Transfer:
         return "none" if size is None else "size_only"
 
 
-def _refuses_range(error: Exception) -> bool:
-    return isinstance(error, RequestRejectedError) and error.status == _RANGE_NOT_SATISFIABLE
+def _beginning(pieces: Iterator[bytes]) -> bytes:
+    """The first bytes of a body, enough to tell its kind; if they are fewer, they are all."""
+    first = next(pieces, b"")
+    while 0 < len(first) < HEAD_BYTES and (more := next(pieces, b"")):
+        first += more
+    return first
+
+
+def _is_of_range(error: SourceError | TruncatedError) -> bool:
+    """Whether the source cannot go on from where we are, so that it had better begin anew."""
+    status = error.status if isinstance(error, RequestRejectedError) else None
+    return status == _RANGE_NOT_SATISFIABLE or isinstance(error, WrongRangeError)

@@ -9,7 +9,7 @@ import socketserver
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,12 @@ from hypothesis import strategies as st
 from satcat.api.odata import ODataAPI
 from satcat.api.patience import Patience
 from satcat.api.transfer import fetch
-from satcat.errors import ChecksumMismatchError, MalformedResponseError, TransferError
+from satcat.errors import (
+    ChecksumMismatchError,
+    MalformedResponseError,
+    TransferError,
+    TruncatedError,
+)
 from satcat.products import SatelliteImage
 from satcat.sandbox import Sandbox, packages
 from satcat.sandbox.ranges import Ranges
@@ -243,3 +248,117 @@ def test_what_no_answer_makes_right_leaves_no_file(tmp_path: Path) -> None:
         with pytest.raises((MalformedResponseError, TransferError)):
             brought(Raw(wrong), product(OTHER), tmp_path)
         assert not (tmp_path / "x.zip").exists()
+
+
+def chunked(status: int, body: bytes, *headers: str, ends: bool = True) -> bytes:
+    """One chunk; `ends`: that says that it is the last."""
+    head = [
+        f"HTTP/1.1 {status} X",
+        "Transfer-Encoding: chunked",
+        *headers,
+        "Connection: close",
+        "",
+        "",
+    ]
+    stated = len(body) if ends else len(BODY)
+    return "\r\n".join(head).encode() + b"%x\r\n" % stated + body + b"\r\n0\r\n\r\n" * ends
+
+
+def of(start: int, stop: int, total: int = len(BODY)) -> str:
+    return f"Content-Range: bytes {start}-{stop - 1}/{total}"
+
+
+HTML = answer(404, b"<html>not here</html>")
+GZIP = answer(200, gzip.compress(BODY), "Content-Encoding: gzip")
+TEXT = answer(200, b"upstream connect error", "Content-Type: text/plain")
+
+
+SHORT = {
+    "empty": answer(200, b""), "text": TEXT, "text in a chunk": chunked(200, b"upstream connect error"),
+}  # fmt: skip
+TROUBLES = SHORT | {
+    "page": HTML, "not modified": answer(304, b""), "down": answer(500, b"no"), "gzip": GZIP, "noise": b"nonsense\r\n\r\n",
+    "cut chunk": chunked(206, b"", of(1000, len(BODY)), ends=False),
+    "cut": answer(206, b"", of(1000, len(BODY)), length=len(BODY) - 1000),
+    "no chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+}  # fmt: skip
+WRONG_RANGES = {
+    "elsewhere": answer(206, BODY[7:], of(7, len(BODY))),
+    "digits": answer(206, BODY, f"Content-Range: bytes 1000-{'9' * 5000}/7"),
+    "length": answer(206, BODY[1000:1010], of(1000, len(BODY))),
+    "version": rest(1000, etag='"2"', body=OTHER), "refused": answer(416, b""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+def test_no_status_and_no_broken_body_costs_a_byte_that_is_here(
+    trouble: bytes, tmp_path: Path
+) -> None:
+    server = Raw(CUT, *[trouble] * 5, rest(1000))
+    assert brought(server, product(), tmp_path) == BODY
+    assert server.ranges == [None, *["bytes=1000-"] * 6]
+
+
+def test_a_large_chunk_that_breaks_again_and_again_comes_further_each_time(tmp_path: Path) -> None:
+    steps = [chunked(206, BODY[at : at + 1000], of(at, len(BODY)), ends=False) for at in range(1000, 15000, 1000)]  # fmt: skip
+    server = Raw(CUT, *steps, rest(15000))
+    assert brought(server, product(), tmp_path) == BODY
+    assert server.ranges == [None, *[f"bytes={at}-" for at in range(1000, 16000, 1000)]]
+
+
+@pytest.mark.parametrize("wrong", WRONG_RANGES.values(), ids=WRONG_RANGES)
+def test_a_range_that_cannot_be_used_is_asked_for_no_more_and_costs_nothing_before_the_whole_comes(
+    wrong: bytes, tmp_path: Path
+) -> None:
+    server = Raw(CUT, wrong, HTML)
+    with pytest.raises(MalformedResponseError, match="404"):
+        brought(server, product(), tmp_path)
+    assert server.ranges[:3] == [None, "bytes=1000-", None]
+    assert (tmp_path / ".x.zip.part").read_bytes() == BODY[:1000]
+    server = Raw(wrong, HTML, WHOLE)
+    assert brought(server, product(), tmp_path) == BODY
+
+
+def test_a_file_of_another_size_costs_nothing_before_the_product_was_read_again(
+    tmp_path: Path,
+) -> None:
+    longer = BODY + b"more"
+    again = rest(1000, total=len(longer), body=longer)
+    server = Raw(CUT, answer(200, longer, 'ETag: "1"'), again)
+    assert brought(server, product(), tmp_path, fresh=product(longer)) == longer
+    assert server.ranges == [None, "bytes=1000-", "bytes=1000-"]
+
+
+@pytest.mark.parametrize("short", SHORT.values(), ids=SHORT)
+def test_a_body_that_is_far_too_short_is_tried_again_and_blames_no_product(
+    short: bytes, tmp_path: Path
+) -> None:
+    server = Raw(short)
+    with pytest.raises(TruncatedError, match=f"instead of {len(BODY)}"):
+        brought(server, product(), tmp_path)
+    assert len(server.ranges) == QUICK.attempts
+    small = zipped()[:30_000]
+    fresh = product(small)
+    assert brought(Raw(answer(200, small)), product(), tmp_path, fresh=fresh) == small
+
+
+@pytest.mark.parametrize("send", [answer, chunked])
+def test_an_xml_file_may_speak_of_html_behind_its_beginning(send: Any, tmp_path: Path) -> None:
+    body = (
+        b"<?xml version='1.0'?><Earth_Explorer_File>"
+        + b" " * 5000
+        + b"<html></Earth_Explorer_File>"
+    )
+    orbit = replace(product(body), name="S1A_OPER_AUX_POEORB_20240101T000000.EOF", size_bytes=None)
+    assert brought(Raw(send(200, body)), orbit, tmp_path) == body
+
+
+@pytest.mark.parametrize("first", [1, 5])
+def test_a_page_is_known_for_one_though_it_comes_in_crumbs(first: int, tmp_path: Path) -> None:
+    page = b"<!DOCTYPE html><p>busy"
+    crumbs = b"".join(
+        b"%x\r\n" % len(part) + part + b"\r\n" for part in (page[:first], page[first:])
+    )
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + crumbs + b"0\r\n\r\n"
+    with pytest.raises(MalformedResponseError, match="a message"):
+        brought(Raw(said), product(size_bytes=None), tmp_path)

@@ -49,6 +49,8 @@ OnProgress: TypeAlias = Callable[[int, int | None], None]
 _RANGE_NOT_SATISFIABLE = 416
 #: Bytes taken at a time, at the most; mostly fewer have arrived.
 _PIECE = 1 << 20
+#: A body that is so many times shorter than the file comes from somewhere in between, or from a source that has failed.
+_FAR_TOO_SHORT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +325,16 @@ class _Transfer:
 
         Raises:
             MalformedResponseError: it is a message.
-            TruncatedError: it is far too short; of a proxy, or of a source that has just failed.
+            TruncatedError: it is far too short.
             ChecksumMismatchError: its size is another one, so something published is not true.
         """
         size, stated, here = expected(product, self.node)[0], answer.size, self.part.size
         if answer.start == 0 and (stated is None or stated != size):
             self._refuse_message(product, first[:HEAD_BYTES])
             length = len(first) if stated is None and len(first) < HEAD_BYTES else stated
-            least = (here if size is None else size) // 2
-            if length is not None and length < least:
-                raise TruncatedError(self._name(product), size or here, length)
+            known = here if size is None else size
+            if length is not None and length * _FAR_TOO_SHORT < known:
+                raise TruncatedError(self._name(product), known, length)
         if here and size is not None and stated not in (None, size):
             raise ChecksumMismatchError(self._name(product), "size", str(size), str(stated))
 

@@ -163,6 +163,7 @@ def test_a_file_comes_right_whatever_is_made_of_its_ranges(
         ("html", {}, "queued", "a message instead of the product"),
         ("json", {}, "queued", "a message instead of the product"),
         ("cut", {"after": 9}, "queued", "cut short"),
+        ("truncated", {"after": 0}, "queued", f"0 bytes arrived instead of {SIZE}"),
         ("truncated", {"after": 200_000}, "bad_at_source", f"size is 200000, not {SIZE}"),
         ("length", {"by": -77}, "bad_at_source", f"size is {SIZE - 77}, not {SIZE}"),
         ("corrupt", {}, "bad_at_source", "blake3 is"),

@@ -122,18 +122,18 @@ def detail(body: Body, secrets: Iterable[str] = ()) -> str:
         words = [] if body.lstrip()[:1] == b"<" else [body.decode("utf-8", "replace")]
     said = "; ".join(words)
     for secret in filter(None, secrets):
-        said = re.sub("".join(map(_spellings, secret)), "***", said)
+        said = re.sub("".join(map(_spellings, secret)), "***", said, flags=re.IGNORECASE)
     line = "".join(c if c.isprintable() else " " for c in said)
     return " ".join(line.split())[:_MAX_DETAIL] or "no reason given"
 
 
 def _spellings(char: str) -> str:
-    """A pattern for a character as it is, as JSON may escape it, and as forms and addresses do."""
+    """A pattern for a character as it is, as JSON may escape it, and as forms and addresses do; for any case."""
     utf16, utf8 = char.encode("utf-16-be", "surrogatepass"), char.encode("utf-8", "surrogatepass")
     escaped = "".join(rf"\\u{utf16[at : at + 2].hex()}" for at in range(0, len(utf16), 2))
     quoted = "".join(f"%{byte:02x}" for byte in utf8)
     short = {" ": r"|\+", "\t": r"|\\t", "\n": r"|\\n", "\r": r"|\\r"}.get(char, "")
-    return rf"(?:\\?{re.escape(char)}|(?i:{escaped}|{quoted}){short})"
+    return rf"(?:\\?{re.escape(char)}|{escaped}|{quoted}{short})"
 
 
 def _words(value: object) -> list[str]:

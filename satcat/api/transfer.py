@@ -47,8 +47,8 @@ Verification: TypeAlias = Literal["checksum", "structure", "size_only", "none"]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 
 _RANGE_NOT_SATISFIABLE = 416
-#: Bytes taken at a time, at the most; mostly fewer have arrived.
-_PIECE = 1 << 20
+#: Bytes taken at a time, at the most: of a fast source smaller ones wake it more often, larger ones take more memory.
+_PIECE = 1 << 21
 #: A body that is so many times shorter than the file comes from somewhere in between, or from a source that has failed.
 _FAR_TOO_SHORT = 10
 
@@ -286,15 +286,14 @@ class _Transfer:
             self.part.cut(0)
         with self._open(product) as answer:
             self.on_answer(answer)
-            pieces = answer.chunks(_PIECE)
-            first = _beginning(pieces)
+            head, pieces = _peeked(answer.chunks(_PIECE))
             self._refuse_other_range(answer)
-            self._refuse_other_file(product, answer, first)
+            self._refuse_other_file(product, answer, head)
             stop_if(self.stop)
             self._accept(answer)
             total = size if size is not None else answer.size
             self.on_progress(self.part.size, total)
-            for piece in chain((first,), pieces):
+            for piece in pieces:
                 self._take(piece, resumed=answer.start > 0)
                 self.on_progress(self.part.size, total)
                 stop_if(self.stop)
@@ -320,8 +319,11 @@ class _Transfer:
         if answer.start > 0 and self.etag and answer.etag and answer.etag != self.etag:
             raise WrongRangeError(self.api.url, "the rest of another version of the file")
 
-    def _refuse_other_file(self, product: SatelliteImage, answer: Answer, first: bytes) -> None:
+    def _refuse_other_file(self, product: SatelliteImage, answer: Answer, head: bytes) -> None:
         """Refuse what can be neither the file nor its rest, before it does away with what is here.
+
+        Args:
+            head: the body's first bytes; all of them if they are fewer than HEAD_BYTES.
 
         Raises:
             MalformedResponseError: it is a message.
@@ -330,8 +332,8 @@ class _Transfer:
         """
         size, stated, here = expected(product, self.node)[0], answer.size, self.part.size
         if answer.start == 0 and (stated is None or stated != size):
-            self._refuse_message(product, first[:HEAD_BYTES])
-            length = len(first) if stated is None and len(first) < HEAD_BYTES else stated
+            self._refuse_message(product, head)
+            length = len(head) if stated is None and len(head) < HEAD_BYTES else stated
             known = here if size is None else size
             if length is not None and length * _FAR_TOO_SHORT < known:
                 raise TruncatedError(self._name(product), known, length)
@@ -380,12 +382,12 @@ class _Transfer:
         return "none" if size is None else "size_only"
 
 
-def _beginning(pieces: Iterator[bytes]) -> bytes:
-    """The first bytes of a body, enough to tell its kind; if they are fewer, they are all."""
+def _peeked(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes of a body, so many as tell its kind; and the whole."""
     first = next(pieces, b"")
     while 0 < len(first) < HEAD_BYTES and (more := next(pieces, b"")):
         first += more
-    return first
+    return first[:HEAD_BYTES], chain((first,), pieces)
 
 
 def _is_of_range(error: SourceError | TruncatedError) -> bool:

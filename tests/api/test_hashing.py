@@ -67,6 +67,25 @@ def test_small_pieces_start_no_thread() -> None:
     assert hasher.hexdigest() == hashlib.md5(NOISE[:1000] * 100).hexdigest()
 
 
+def test_small_pieces_are_hashed_beside_once_they_are_many_bytes() -> None:
+    hasher = Hasher("md5")
+    for _ in range(40):
+        hasher.update(NOISE[:16384])
+    assert any(thread.name.startswith("download-hash") for thread in threading.enumerate())
+    assert hasher.hexdigest() == hashlib.md5(NOISE[:16384] * 40).hexdigest()
+    hasher.close()
+
+
+def test_of_crumbs_only_some_are_held() -> None:
+    hasher, given = Hasher("md5"), []
+    for _ in range(1000):
+        crumb = memoryview(bytearray(b"x"))
+        given.append(weakref.ref(crumb))
+        hasher.update(crumb)
+    assert sum(held() is not None for held in given) <= 128
+    assert hasher.hexdigest() == hashlib.md5(b"x" * 1000).hexdigest()
+
+
 def test_hashing_a_file_says_how_far_it_is_and_stops_when_told(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(NOISE * 3)
     seen: list[int] = []

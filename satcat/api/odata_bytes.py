@@ -32,6 +32,8 @@ from satcat.errors import (
 
 _MAX_ERROR_BODY = 65_536
 _WRONG_AUDIENCE = "DAT-ZIP-609"
+#: Bytes; more are asked for only where they come fast, for much memory is taken each time, however little comes.
+_SMALLEST_READ = 1 << 16
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _FILENAME = re.compile(r"""filename=(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
 
@@ -59,13 +61,14 @@ class HttpAnswer:
         Raises:
             SourceError: the connection broke, or was cut, or the body ended before its promised length.
         """
-        where = host_of(self.response.url)
+        where, amount = host_of(self.response.url), min(_SMALLEST_READ, size)
         try:
             with source_errors(where):
-                while piece := self.response.raw.read1(size, decode_content=False):
+                while piece := self.response.raw.read1(amount, decode_content=False):
                     if self.is_cut:  # then it may not have been decrypted
                         break
                     yield piece
+                    amount = min(max(_SMALLEST_READ, 2 * len(piece)), size)
         except (ValueError, AttributeError):  # the socket's own, if it is cut just then
             if not self.is_cut:
                 raise

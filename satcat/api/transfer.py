@@ -286,8 +286,8 @@ class _Transfer:
             self.part.cut(0)
         with self._open(product) as answer:
             self.on_answer(answer)
-            head, pieces = _peeked(answer.chunks(_PIECE))
             self._refuse_other_range(answer)
+            head, pieces = _peeked(answer.chunks(_PIECE))
             self._refuse_other_file(product, answer, head)
             stop_if(self.stop)
             self._accept(answer)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from satcat import locks
-from satcat.errors import CatalogueLockedError
+from satcat.errors import CatalogueError, CatalogueLockedError
 
 HOLD = """
 import sys, time
@@ -87,3 +90,57 @@ def test_what_an_earlier_holder_wrote_is_gone(tmp_path):
     with locks.hold(path, "one", of="it"):
         assert path.read_text().startswith('{"pid"')
         assert "x" * 10 not in path.read_text()
+
+
+def test_where_files_cannot_be_locked_nobody_is_said_to_hold_the_lock(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with (
+        pytest.raises(CatalogueError, match=r"cannot lock .*Function not implemented"),
+        locks.hold(tmp_path / "lock", "one", of="it"),
+    ):
+        pass
+    with locks.folder(tmp_path) as held:
+        assert not held
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
+def test_however_the_system_says_that_another_holds_a_lock_it_is_understood(
+    tmp_path, monkeypatch, number
+):
+    def taken(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", taken)
+    with pytest.raises(CatalogueLockedError), locks.hold(tmp_path / "lock", "one", of="it"):
+        pass
+    with pytest.raises(BlockingIOError), locks.folder(tmp_path):
+        pass
+
+
+def test_many_may_share_a_folder_and_one_may_have_it_alone(tmp_path):
+    with locks.folder(tmp_path, shared=True) as one, locks.folder(tmp_path, shared=True) as two:
+        assert one and two
+        with pytest.raises(BlockingIOError), locks.folder(tmp_path):
+            pass
+    with locks.folder(tmp_path) as alone:
+        assert alone
+        with pytest.raises(BlockingIOError), locks.folder(tmp_path, shared=True):
+            pass
+
+
+def test_the_lock_of_a_folder_that_is_moved_away_meanwhile_is_none(tmp_path, monkeypatch):
+    path = tmp_path / "folder"
+    path.mkdir()
+    flock = fcntl.flock
+
+    def moved(*args):
+        path.rename(tmp_path / "elsewhere")
+        path.mkdir()
+        flock(*args)
+
+    monkeypatch.setattr("fcntl.flock", moved)
+    with pytest.raises(BlockingIOError), locks.folder(path):
+        pass

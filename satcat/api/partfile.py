@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from satcat import locks
 from satcat.api.filenames import HEAD_BYTES
@@ -38,6 +38,7 @@ class PartFile:
 
         Raises:
             NameTakenError: another process, or thread, is writing it.
+            UnwritableError: the file system locks no files.
             TransferError, DiskFullError: it cannot be written.
         """
         self.path = path
@@ -174,10 +175,13 @@ def _open_locked(path: Path) -> FileIO:
     except OSError as error:
         raise disk_error(path, error) from error
     try:
-        locks.try_lock(file)
+        _try_lock(file, path)
         same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
+    except (BlockingIOError, FileNotFoundError):
         same = False
+    except BaseException:
+        file.close()
+        raise
     if not same:  # or the lock is on a file that its last holder has renamed
         file.close()
         raise NameTakenError(str(path))
@@ -195,19 +199,39 @@ def disk_error(path: Path, error: OSError) -> TransferError:
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that files can be made in a folder, by making one.
+    """Make sure that files can be made and locked in a folder, by making one.
 
     Raises:
         UnwritableError: they cannot.
         DiskFullError: there is no room for any.
     """
     try:
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            _try_lock(file, folder)
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise disk_error(folder, error) from error
         raise UnwritableError(
             f"cannot write into the folder {folder} ({error.strerror}): name another with --out"
+        ) from error
+
+
+def _try_lock(file: BinaryIO, where: Path) -> None:
+    """Lock a file that is at a path, or in a folder.
+
+    Raises:
+        BlockingIOError: another holds it.
+        UnwritableError: the file system locks no files.
+    """
+    try:
+        locks.try_lock(file)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        folder = where if where.is_dir() else where.parent
+        raise UnwritableError(
+            f"cannot lock files in {folder} ({error.strerror}), and without that two workers may write into one: "
+            "mount its file system with locks, or name a folder on another with --out"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import resource
@@ -18,6 +19,7 @@ from blake3 import blake3
 from satcat.api.filenames import part_name
 from satcat.api.http import HttpClient, Retries
 from satcat.api.odata import ODataAPI
+from satcat.api.partfile import PartFile
 from satcat.api.transfer import check_file, read
 from satcat.database import Database
 from satcat.downloads import marks, slots, worker
@@ -30,6 +32,7 @@ from satcat.errors import (
     SourceError,
     TokenRefusedError,
     TransferError,
+    UnwritableError,
 )
 from satcat.models import account_slots, download_attempts, downloads, products
 from satcat.sandbox import Sandbox
@@ -449,6 +452,22 @@ def test_a_folder_that_cannot_be_made_is_said(
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(TransferError, match="cannot make"):
         worker.run(database, api, tmp_path / "file" / "products")
+
+
+def test_where_files_cannot_be_locked_that_is_what_is_said(
+    publish: Publish, run: Run, row: Look, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = publish()
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(UnwritableError, match=f"cannot lock files in {out} .*not implemented"):
+        run()
+    with pytest.raises(UnwritableError, match=f"cannot lock files in {out} "):
+        PartFile(out / "part")
+    assert (row(one).status, row(one).attempts) == ("queued", 0)
 
 
 def test_a_person_cancels_in_mid_transfer(

@@ -18,7 +18,7 @@ from satcat.downloads.job import Job
 from satcat.downloads.policy import Verdict
 from satcat.downloads.queue import Held
 from satcat.downloads.slots import Slot
-from satcat.errors import CatalogueBusyError, LostClaimError
+from satcat.errors import CatalogueBusyError, CatalogueError, LostClaimError
 
 logger = logging.getLogger("satcat")
 
@@ -109,7 +109,7 @@ class Claims:
     ) -> bool:
         """Write the verdict; False if the row was no longer ours.
 
-        The slot of a job that may still be connected is kept: it is free when the process is dead, or its lease over.
+        The slot of a job that may still be connected is kept; see `hold_on`.
         """
         ours = True
         with self.database.write() as connection:
@@ -203,6 +203,24 @@ class Claims:
         except CatalogueBusyError as error:  # they are free when the process is seen to be gone
             logger.warning("%s; what was on its way goes on with the next run", error)
         return list(left)
+
+    def hold_on(self, left: list[Job], beat: float) -> None:
+        """Keep the slots of jobs that were left behind until their threads have ended: so long they may be connected.
+
+        Args:
+            beat: seconds between two renewals.
+        """
+        while left:
+            left[0].thread.join(beat)
+            over = [job for job in left if not job.thread.is_alive()]
+            left = [job for job in left if job not in over]
+            try:
+                with self.database.write() as connection:
+                    slots.renew(connection, [job.slot for job in left], lease=self._lease)
+                    for job in over:
+                        slots.release(connection, job.slot)
+            except CatalogueError as error:  # a lease lasts several beats, and is over some time
+                logger.debug("could not renew what was left behind: %s", error)
 
     def _end_all(self) -> None:
         with self._lock:

@@ -53,7 +53,7 @@ class Job:
 
     `stop` ends its transfer, and `answer` is what it reads; `lost` says that the row is no longer ours; `placed` is where
     its file has got its name; `parts` are the places of its part files, and `gathering` is the hidden folder for some files
-    of a product; `note` says which those were.
+    of a product; `note` says which those were; `thread` is the one that works at it.
     """
 
     claimed: Claimed
@@ -67,6 +67,7 @@ class Job:
     gathering: Path | None = None
     note: str | None = None
     answer: Answer | None = None
+    thread: threading.Thread = field(default_factory=threading.current_thread)
 
     def end(self) -> None:
         """Stop its transfer, also one that waits for bytes. From any thread."""
@@ -75,8 +76,10 @@ class Job:
             self.answer.cut()
 
     def reads(self, answer: Answer) -> None:
-        """Note what the transfer reads now."""
+        """Note what the transfer reads now; it is cut at once if the job was ended while its head was waited for."""
         self.answer = answer
+        if self.stop.is_set():
+            answer.cut()
 
     @property
     def path(self) -> str | None:

@@ -244,8 +244,12 @@ class _Run:
                 if thread.ident is not None:
                     thread.join(max(0.0, deadline - time.monotonic()))
 
-        for job in self.claims.close(join, _GRACE):
+        left = self.claims.close(join, _GRACE)
+        for job in left:
             self._count(job, Outcome("released"))
+        if left:
+            hold = partial(self.claims.hold_on, left, self.timing.beat)
+            threading.Thread(target=hold, daemon=True, name="download-slots").start()
 
     def _thread(self, worker: str) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from satcat.api.base import Answer
 from satcat.database import Database
-from satcat.downloads import identity
+from satcat.downloads import identity, slots
 from satcat.downloads.job import Job
 from satcat.models import account_slots, downloads
 from satcat.sandbox import Sandbox
@@ -71,6 +71,50 @@ def test_a_transfer_that_does_not_stop_keeps_its_slot(
     run(stop=watcher.stop)
     assert row(one).status == "queued"
     assert sandbox.log.matching("$value")[0].ended is not None or slots_held(database) == 1
+
+
+@pytest.fixture
+def left_behind(
+    publish: Publish, run: Run, sandbox: Sandbox, watcher: Any
+) -> Iterator[Callable[[float], threading.Event]]:
+    """A run that was stopped while its worker waited for an answer; gives what lets the source answer."""
+    answered = threading.Event()
+
+    def left_behind(lease: float) -> threading.Event:
+        publish()
+        sandbox.faults.next("drip", rate=1000, match="$value")
+        began = [watcher.stop.set, lambda: answered.wait(60)]
+        sandbox.faults.on_request(lambda request: [each() for each in began], match="$value")
+        run(stop=watcher.stop, workers=1, timing=replace(TIMING, lease=lease))
+        assert sandbox.log.matching("$value")[0].ended is None
+        return answered
+
+    yield left_behind
+    answered.set()
+
+
+def test_an_answer_that_comes_after_the_stop_is_not_read(
+    left_behind: Callable[[float], threading.Event], sandbox: Sandbox
+) -> None:
+    left_behind(5).set()
+    wait_until(lambda: sandbox.log.matching("$value")[0].ended, 5)
+
+
+def test_a_slot_is_kept_until_what_was_left_behind_has_ended_and_is_free_then(
+    left_behind: Callable[[float], threading.Event], database: Database
+) -> None:
+    answered = left_behind(1)
+    with database.read() as connection:
+        account = connection.scalar(sa.select(account_slots.c.account).limit(1))
+    time.sleep(1.5)  # longer than the lease
+    with database.write() as connection:
+        taken = [slots.acquire(connection, account, "another") for _ in range(4)]
+        assert taken.count(None) == 1
+        for slot in taken:
+            if slot is not None:
+                slots.release(connection, slot)
+    answered.set()
+    wait_until(lambda: slots_held(database) == 0)
 
 
 @WRITE_LOCK

@@ -45,6 +45,13 @@ def has_ended(connection: Connection, product_id: str, claim: int, outcome: str)
     return connection.scalar(sa.select(_TABLE.c.id).where(*ended).limit(1)) is not None
 
 
+def has_begun(connection: Connection, product_id: str, claim: int | None = None) -> bool:
+    """Tell whether a worker of this catalogue ever claimed the product, by this claim if it is given."""
+    begun = [_TABLE.c.product_id == product_id]
+    begun += [] if claim is None else [_TABLE.c.claim == claim]
+    return connection.scalar(sa.select(_TABLE.c.id).where(*begun).limit(1)) is not None
+
+
 def times_offline(connection: Connection, product_id: str) -> int:
     """How often a product was found offline."""
     found = (_TABLE.c.product_id == product_id, _TABLE.c.outcome == "offline")

@@ -137,12 +137,6 @@ class Claims:
         with self.database.read() as connection:
             return attempts.times_offline(connection, job.claimed.product_id)
 
-    @outwaited
-    def is_called_off(self, job: Job) -> bool:
-        """Whether nobody wants the job's bytes: its row was cancelled, deleted, or begun anew by another worker."""
-        with self.database.read() as connection:
-            return queue.is_called_off(connection, job.claimed)
-
     def renew(self) -> None:
         """Renew every lease, note the bytes, and stop the jobs that are no longer ours."""
         self._asking = self._asking or time.monotonic()

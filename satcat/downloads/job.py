@@ -8,7 +8,6 @@ worker had finished is known by the row or by the published checksum, and is not
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +32,6 @@ from satcat.downloads.queue import Claimed, Held
 from satcat.downloads.slots import Slot
 from satcat.downloads.target import Target
 from satcat.errors import (
-    LostClaimError,
     NameTakenError,
     ProductGoneError,
     ProductOfflineError,
@@ -80,6 +78,11 @@ class Job:
         self.answer = answer
         if self.stop.is_set():
             answer.cut()
+
+    @property
+    def own_parts(self) -> list[Path]:
+        """Those of its part files that are of this claim, and not of earlier ones."""
+        return [path for path in self.parts if path.name.endswith(f".{self.claimed.claim}.part")]
 
     @property
     def path(self) -> str | None:
@@ -142,12 +145,6 @@ class Fetcher:
         with PartFile.resuming(parts[0], parts[1:]) as part:
             brought = self.bring(job, product, part, on_progress)
             return self._place(job, part, brought)
-
-    def discard(self, job: Job) -> None:
-        """Remove the bytes of a job that nobody wants any more."""
-        PartFile.clear(job.parts)
-        if job.gathering is not None:
-            shutil.rmtree(job.gathering, ignore_errors=True)
 
     def ready(self, product: SatelliteImage) -> SatelliteImage:
         """Make sure that files can be written, and that the product is at hand; gives it as last read.
@@ -235,7 +232,7 @@ class Fetcher:
             queue.announce(connection, job.claimed, file)
 
     def name(self, job: Job, give: Callable[[], object]) -> None:
-        """Call `give`, which gives a file its final name, while the row is this worker's and nobody can take it over.
+        """Call `give`, which gives a file its final name or takes one away, while the row is this worker's and stays so.
 
         So one that was stopped for longer than its lease cannot put its file in the place of its successor's.
 
@@ -324,9 +321,6 @@ class Fetcher:
                     self.name(job, partial(part.place, target, replace=ours))
             except NameTakenError:
                 continue
-            except LostClaimError:
-                part.discard()
-                raise
             job.placed = file.path
             return file
         raise NameTakenError(str(folder / final_name(brought.product, brought.filename, part.head)))

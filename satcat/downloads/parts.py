@@ -21,7 +21,7 @@ from satcat.api.filenames import folder_name, is_safe, marks, parts_name
 from satcat.api.hashing import hash_file, stop_if
 from satcat.api.partfile import PartFile, disk_error, make_folders, sync_folder
 from satcat.api.patience import patiently
-from satcat.downloads import manifest, patterns
+from satcat.downloads import gathering, manifest, patterns
 from satcat.downloads.job import Fetcher, Job
 from satcat.downloads.manifest import FolderTree
 from satcat.downloads.queue import Held
@@ -166,8 +166,13 @@ class _Gathering:
 
     def through(self) -> Held:
         """Bring the files into their folder, and give it its name."""
-        if self.job.gathering is not None:
-            self.fetcher.make_folder(self.product)
+        if self.job.gathering is None:
+            return self._gather()
+        self.fetcher.make_folder(self.product)
+        with gathering.used(self.root):
+            return self._gather()
+
+    def _gather(self) -> Held:
         files = self.package.files
         sizes = [node.size_bytes for node in files]
         self.total = sum(size or 0 for size in sizes) if None not in sizes else None
@@ -186,7 +191,8 @@ class _Gathering:
     def forget_manifest(self) -> None:
         """Take the manifest away, so that it is fetched again."""
         if self.package.manifest is not None:
-            self._target(self.package.manifest).unlink(missing_ok=True)
+            target = self._target(self.package.manifest)
+            self.fetcher.name(self.job, partial(target.unlink, missing_ok=True))
 
     def _target(self, node: Node) -> Path:
         return self.root.joinpath(*node.steps[1:])

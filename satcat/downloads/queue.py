@@ -28,6 +28,7 @@ from satcat.models import downloads, products
 #: A worker that is silent for so long has lost its claims.
 LEASE = timedelta(seconds=60)
 _FAR = timedelta(days=1)  # longer than any lease or wait
+_HOPEFUL = ("queued", "running", "failed", "offline")
 #: Which files of the product; only blanks, as people may write them, mean the whole.
 _INCLUDE = sa.func.nullif(sa.func.trim(downloads.c.include, " \t\r\n"), "")
 
@@ -251,14 +252,20 @@ def wake(connection: Connection, source: str) -> int:
     return connection.execute(woken).rowcount
 
 
-def is_called_off(connection: Connection, claimed: Claimed) -> bool:
-    """Tell whether nobody wants a claim's bytes: the row was cancelled, deleted, or begun anew by another worker."""
-    row = connection.execute(
-        sa.select(downloads.c.status, downloads.c.claim).where(
-            downloads.c.product_id == claimed.product_id
-        )
-    ).first()
-    return row is None or row.status == "cancelled" or row.claim != claimed.claim
+def is_wanted(connection: Connection, product_id: str) -> bool:
+    """Tell whether there is a row of the product that may be gone on with, be it when somebody retries."""
+    row = sa.select(downloads.c.product_id).where(
+        downloads.c.product_id == product_id, downloads.c.status.in_(_HOPEFUL)
+    )
+    return connection.scalar(row) is not None
+
+
+def is_taken_over(connection: Connection, claimed: Claimed) -> bool:
+    """Tell whether somebody has claimed the row since."""
+    row = sa.select(downloads.c.product_id).where(
+        downloads.c.product_id == claimed.product_id, downloads.c.claim > claimed.claim
+    )
+    return connection.scalar(row) is not None
 
 
 def _candidates(now: datetime, source: str) -> tuple[sa.Select[Any], sa.Select[Any]]:

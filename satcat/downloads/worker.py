@@ -304,8 +304,8 @@ class _Run:
             if not self.claims.holds(job):  # given back already, for it did not stop in time
                 return
             outcome = self._settle(job, error)
-        if outcome.status == "cancelled" and self.claims.is_called_off(job):
-            self.fetcher.discard(job)
+        if outcome.status == "cancelled":
+            leftovers.discard(self.fetcher.database, job)
         self._count(job, outcome)
         self.progress.finished(item, outcome)
 

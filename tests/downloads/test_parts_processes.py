@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from satcat.database import Database
 from satcat.models import downloads
 from satcat.sandbox import Sandbox, packages
-from tests.downloads.test_processes import WORKER, start, statuses, wait_until
+from tests.downloads.test_processes import WORKER, start, statuses, stop_past_lease, wait_until
 from tests.engines import address_of
 
 
@@ -133,9 +133,7 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_wakes(
     (one,) = parts(1, size_bytes=3_000_000)
     child = start(database, out, sandbox)
     wait_until(lambda: any(path.stat().st_size > 100_000 for path in out.glob(".*.part")))
-    child.send_signal(signal.SIGSTOP)  # in the midst of a file, with no transaction open
-    with database.write() as connection:
-        connection.execute(sa.update(downloads).values(lease_until=None))
+    stop_past_lease(database, child)  # in the midst of a file
     sandbox.settings.rate = None
     assert run().done == 1
     finished = row(one)

@@ -77,6 +77,15 @@ def wait_until(true: Callable[[], object], seconds: float = 15) -> None:
         time.sleep(0.01)
 
 
+def stop_past_lease(database: Database, child: subprocess.Popen[str]) -> None:
+    """Stop a worker that is in no transaction, and end its leases."""
+    with database.write() as connection:  # so the worker is in none, and cannot begin one
+        connection.execute(sa.update(downloads).values(lease_until=None))
+        child.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{child.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+
+
 def statuses(database: Database) -> list[str]:
     with database.read() as connection:
         return list(connection.scalars(sa.select(downloads.c.status)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -21,11 +21,10 @@ from satcat.filters import SCOPE_FIELDS, SearchFilters
 from satcat.models import sync_rejects, sync_windows, tiles
 from satcat.sync import cursors, scopes
 from satcat.times import Interval
+from satcat.vouched import NOT_MIRRORED, Held, widest
 from satcat.vouching import Kind
 
 NOTHING = "nothing is mirrored yet"
-NOT_MIRRORED = "not mirrored"
-NOT_FINISHED = "not finished"
 REJECTS_OPEN = "rejected records open"
 
 _NAMED = 5  # tiles that a line names
@@ -69,7 +68,7 @@ class Survey:
         asked: the sensing starts that were asked for and are past; None if all lie ahead.
         tiles: the tiles asked for; if none were, those that are mirrored of what was asked.
         sought: what was asked for beside tiles and time, as it would be typed.
-        vouched: what is mirrored of each tile, finished or not; under None what is wherever.
+        vouched: what is mirrored of each tile, a kind each; under None what is wherever.
     """
 
     gaps: list[Gap] = field(default_factory=list)
@@ -78,7 +77,7 @@ class Survey:
     asked: Interval | None = None
     tiles: tuple[str, ...] = ()
     sought: str = ""
-    vouched: dict[str | None, tuple[Kind, ...]] = field(default_factory=dict)
+    vouched: dict[str | None, tuple[Held, ...]] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
         """Short lines for people: gaps first, then what was taken to mean what, then the age."""
@@ -146,42 +145,23 @@ class _Found:
         self.gaps: list[Gap] = []
         self.kinds: set[Kind] = set()
         self.intervals: list[Interval] = []
-        self.vouched: dict[str | None, tuple[Kind, ...]] = {}
+        self.vouched: dict[str | None, tuple[Held, ...]] = {}
 
     def look(self, vouchers: list[_Slice], tiles: list[str | None]) -> None:
         """Look at places that the same slices vouch for."""
         if not vouchers and self.asked is not None:
             self.gaps += [Gap(None, tile, self.asked, NOT_MIRRORED) for tile in tiles]
-        kinds = _widest(vouching.kind_of(part.filters, self.filters) for part in vouchers)
-        self.vouched.update(dict.fromkeys(tiles, tuple(kinds)))
-        for kind in kinds:
-            self.kinds.add(kind)
-            holding = [p for p in vouchers if vouching.own_kind(p.filters).includes(kind)]
-            for interval, reason in self._missing(holding):
-                self.gaps += [Gap(kind, tile, interval, reason) for tile in tiles]
-
-    def _missing(self, holding: list[_Slice]) -> Iterator[tuple[Interval, str]]:
-        mirrored = _joined(part.scope.interval for part in holding)
-        if self.filters.start is None and self.filters.end is None:
-            meant = mirrored
-        else:
-            hull = Interval(mirrored[0].start, mirrored[-1].end)
-            start = self.filters.start or hull.start
-            end = self.filters.end or hull.end
-            meant = [Interval(start, end)] if not (start and end and end <= start) else []
-            meant = meant or [self.filters.interval]
-        self.intervals += meant
-        complete = [window for part in holding for window in part.complete]
-        listed = [window for part in holding for window in part.listed]
-        for whole in meant:
-            past = whole.intersection(self.asked) if self.asked else None
-            for piece in past.minus(complete) if past else ():
-                for rest in piece.minus(listed):
-                    yield rest, NOT_MIRRORED
-                for window in _joined(listed):
-                    unfinished = piece.intersection(window)
-                    if unfinished:
-                        yield unfinished, NOT_FINISHED
+        kinds = {vouching.kind_of(part.filters, self.filters) for part in vouchers} - {None}
+        held = tuple(_held(kind, vouchers) for kind in sorted(kinds, key=str) if kind)
+        self.vouched.update(dict.fromkeys(tiles, held))
+        for one in widest(held):
+            self.kinds.add(one.kind)
+            meant = one.meant(self.filters)
+            self.intervals += meant
+            for whole in meant:
+                past = whole.intersection(self.asked) if self.asked else None
+                for interval, reason in one.lacking(past) if past else ():
+                    self.gaps += [Gap(one.kind, tile, interval, reason) for tile in tiles]
 
     def narrowed(self, tiles: Iterable[str]) -> list[str]:
         """What was left open, in words."""
@@ -193,12 +173,18 @@ class _Found:
         if filters.product_type is None:
             words += _listed("product type", {kind.product_type for kind in self.kinds})
         words += _listed("tile", set(tiles))
-        meant = _joined(self.intervals)
-        if meant and filters.start is None and meant[0].start is not None:
-            words.append(f"from {times.to_text(meant[0].start)[:16]}Z")
-        if meant and filters.end is None and meant[-1].end is not None:
-            words.append(f"until {times.to_text(meant[-1].end)[:16]}Z")
-        return words
+        return words + _times(times.joined(self.intervals), filters)
+
+
+def _held(kind: Kind, vouchers: list[_Slice]) -> Held:
+    """What these slices have of a kind; those that have only a part of it do not count."""
+    whole = [part for part in vouchers if vouching.own_kind(part.filters).includes(kind)]
+    return Held(
+        kind,
+        tuple(times.joined(part.scope.interval for part in whole)),
+        tuple(times.joined(window for part in whole for window in part.listed)),
+        tuple(times.joined(window for part in whole for window in part.complete)),
+    )
 
 
 # Where
@@ -305,20 +291,6 @@ def _instant(value: str | datetime | None) -> datetime | None:
     return times.parse(value) if isinstance(value, str) else value
 
 
-def _joined(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same instants in as few intervals as possible, in order."""
-    joined: list[Interval] = []
-    earliest = datetime.min.replace(tzinfo=UTC)
-    for interval in sorted(intervals, key=lambda i: i.start or earliest):
-        last = joined[-1] if joined else None
-        if last and (last.end is None or interval.start is None or interval.start <= last.end):
-            end = max(last.end, interval.end) if last.end and interval.end else None
-            joined[-1] = Interval(last.start, end)
-        else:
-            joined.append(interval)
-    return joined
-
-
 def _followed_to(connection: Connection, parts: list[_Slice]) -> datetime | None:
     concerned = {part.scope.id: part.scope for part in parts}.values()
     known = [cursors.followed_to(connection, scope) for scope in concerned]
@@ -339,14 +311,6 @@ def _rejects(
 # Wording
 
 
-def _widest(kinds: Iterable[Kind | None]) -> list[Kind]:
-    """The kinds that no other includes."""
-    distinct = {kind for kind in kinds if kind}
-    return sorted(
-        (k for k in distinct if not any(o != k and o.includes(k) for o in distinct)), key=str
-    )
-
-
 def _opened(gap: Gap, now: datetime) -> Gap:
     """A gap that reaches until now does not end there."""
     return gap if gap.interval.end != now else replace(gap, interval=Interval(gap.interval.start))
@@ -360,6 +324,21 @@ def _without_repeats(found: Iterable[Gap]) -> list[Gap]:
         gap for gap in dict.fromkeys(gaps)
         if gap.tile is None or (gap.kind, gap.interval, gap.reason) not in general
     ]  # fmt: skip
+
+
+def _times(meant: list[Interval], filters: SearchFilters) -> list[str]:
+    """What the ends of time that the filters leave open were taken to mean."""
+    if not meant:
+        return []
+    if len(meant) > 1 and filters.start is None and filters.end is None:
+        more = [f"{len(meant) - _NAMED:,} more"] if len(meant) > _NAMED else []
+        return [f"the times {' and '.join([*map(str, meant[:_NAMED]), *more])}"]
+    words = []
+    if filters.start is None and meant[0].start is not None:
+        words.append(f"from {times.to_text(meant[0].start)[:16]}Z")
+    if filters.end is None and meant[-1].end is not None:
+        words.append(f"until {times.to_text(meant[-1].end)[:16]}Z")
+    return words
 
 
 def _sought(filters: SearchFilters) -> str:

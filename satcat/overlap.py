@@ -70,7 +70,7 @@ class Area:
 
     def share(self, stored: Sequence[bytes]) -> Numbers:
         """How much of the area each footprint (WKB) covers, from 0 to 1, on the ellipsoid."""
-        shapes = _loaded(stored)
+        shapes = footprints.usable(stored)
         shares: Numbers = shapely.covered_by(self.geometry, shapes).astype(np.float64)
         rest = np.flatnonzero((shares == 0) & (shapely.get_dimensions(shapes) == 2))
         if rest.size:

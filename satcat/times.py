@@ -19,7 +19,7 @@ _INSTANT = re.compile(
 )
 
 MICROSECOND = timedelta(microseconds=1)
-LAST = datetime.max.replace(tzinfo=UTC)
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -131,6 +131,19 @@ class Interval:
         for other in others:
             left = [piece for whole in left for piece in _difference(whole, other)]
         return left
+
+
+def joined(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same instants in as few intervals as possible, in order."""
+    found: list[Interval] = []
+    for interval in sorted(intervals, key=lambda i: i.start or FIRST):
+        last = found[-1] if found else None
+        if last and (last.end is None or interval.start is None or interval.start <= last.end):
+            end = max(last.end, interval.end) if last.end and interval.end else None
+            found[-1] = Interval(last.start, end)
+        else:
+            found.append(interval)
+    return found
 
 
 def _difference(whole: Interval, other: Interval) -> list[Interval]:

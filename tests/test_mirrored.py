@@ -18,9 +18,10 @@ from satcat import mirrored, times
 from satcat.database import Database
 from satcat.filters import SearchFilters
 from satcat.functions import insert_or_leave
-from satcat.mirrored import NOT_FINISHED, NOT_MIRRORED, NOTHING, REJECTS_OPEN, Survey
+from satcat.mirrored import NOTHING, REJECTS_OPEN, Survey
 from satcat.models import scopes, sync_cursors, sync_rejects, sync_windows
 from satcat.times import Interval
+from satcat.vouched import NOT_FINISHED, NOT_MIRRORED
 
 S2 = "SENTINEL-2"
 

@@ -14,12 +14,12 @@ from satcat.conditions import check_where, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
 from satcat.functions import as_text, joined_once
-from satcat.mirrored import NOT_MIRRORED
 from satcat.models import products
 from satcat.reports import expected
 from satcat.reports.expected import AHEAD, COMPLETE
 from satcat.reports.groups import Key
 from satcat.times import Interval
+from satcat.vouched import NOT_MIRRORED
 
 _LAST = 9999  # the year that no other follows
 
@@ -63,9 +63,9 @@ def calendar(
     if filters.start or filters.end:
         raise FilterError("a calendar is of a whole year: give --year instead of --start and --end")
     check_where(connection, filters)
-    year = year or _last_year(connection, filters)
+    year = _last_year(connection, filters) if year is None else year
     asked = filters.within(interval(year))
-    states = expected.States(mirrored.survey(connection, asked))
+    states = expected.States(mirrored.survey(connection, asked), asked, by_type=False)
     found = {row.date: row for row in _days(connection, asked)}
     key = Key(filters.tiles[0], filters.collection, filters.product_type)
     now = times.now()

@@ -21,13 +21,14 @@ from satcat.batches import batches
 from satcat.conditions import check_where, where_errors
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED, Survey
+from satcat.mirrored import Survey
 from satcat.models import products
 from satcat.reports import expected, footprinted, looks, tiled
 from satcat.reports.expected import COMPLETE, PARTLY, Row
 from satcat.reports.groups import AOI, CLEAR, Group, Grouping, Key, merged
 from satcat.reports.shares import Place
 from satcat.tiles import Grid
+from satcat.vouched import NOT_MIRRORED
 
 #: What rows can be split by beside the tile.
 SPLITS = ("product-type", "orbit", "month", "year")
@@ -202,7 +203,8 @@ class _Report:
         self.tiles = expected.tiles(connection, filters, survey, grid)
         if filters.area is not None and self.tiles:  # of an area it is known tile by tile
             survey = mirrored.survey(connection, replace(filters, tile_id=self.tiles))
-        self.survey, self._states = survey, expected.States(survey)
+        self.survey = survey
+        self._states = expected.States(survey, filters, by_type=self.grouping.types)
         self._measured: tuple[str, Place] | None = None
 
     def of_area(self) -> Iterator[Row]:
@@ -256,21 +258,21 @@ class _Report:
         ]
         if not collections:
             return iter(())
-        asked_for = self.tiles or tiles.every(self.grid or "mgrs")
-        shapes = {
-            name: shape
-            for grid in ("mgrs", "wrs2")
-            for name, shape in tiles.footprints_of(
-                [tile for tile in asked_for if expected.grid_of(tile) == grid]
-            ).items()
-        }
-        narrowed = products.c.collection.in_(collections)
-        return footprinted.groups(self.connection, self.filters, self.grouping, shapes, narrowed)
+        named = self.filters.area is not None or self.survey.tiles
+        asked_for = self.tiles if named else tiles.every(self.grid or "mgrs")
+        shapes: dict[str, Any] = {}
+        for grid in ("mgrs", "wrs2"):
+            shapes |= tiles.footprints_of([t for t in asked_for if expected.grid_of(t) == grid])
+        narrowed = [products.c.collection.in_(collections)]
+        if asked is None:  # what has a tile id all the same stands among those that have
+            narrowed.append(products.c.tile_id.is_(None))
+        places = dict(sorted(shapes.items()))
+        return footprinted.groups(self.connection, self.filters, self.grouping, places, *narrowed)
 
     def _numbers(self, groups: list[Group]) -> Iterator[dict[str, Any]]:
         """The numbers of each group; shares where they are wanted and known."""
         grouping = self.grouping
-        told = _looks(groups) if grouping.looks and groups else repeat({}, len(groups))
+        told = _looks(groups, grouping) if grouping.looks and groups else repeat({}, len(groups))
         for group, of_looks in zip(groups, told, strict=True):
             numbers = {
                 "products": group.products, "clear_products": group.clear_products, "size_bytes": group.size_bytes,
@@ -296,7 +298,8 @@ class _Report:
         """The numbers of a row without products that the mirror vouches for."""
         grouping = self.grouping
         zero = {"products": 0, "clear_products": 0, "size_bytes": 0}
-        zero |= {"looks": 0, "clear_looks": 0} if grouping.looks else {}
+        zero |= {"looks": 0} if grouping.looks else {}
+        zero |= {"clear_looks": 0} if grouping.clear_looks else {}
         zero |= {"downloaded": 0} if grouping.downloads else {}
         return zero | ({"covered_percent": 0.0, "clear_percent": 0.0} if grouping.outlines else {})
 
@@ -311,7 +314,7 @@ def stored_collections(connection: Connection) -> list[str]:
     return [name for name in connection.scalars(sa.select(held.c.name)) if name is not None]
 
 
-def _looks(groups: list[Group]) -> Iterator[dict[str, Any]]:
+def _looks(groups: list[Group], grouping: Grouping) -> Iterator[dict[str, Any]]:
     """What days, instants and clouds tell of each group."""
     every = looks.measure(np.concatenate([g.days for g in groups]), [len(g.days) for g in groups])
     clear = looks.measure(
@@ -321,7 +324,7 @@ def _looks(groups: list[Group]) -> Iterator[dict[str, Any]]:
     for group, days, median, longest, clear_days in zip(groups, *told, strict=True):
         yield {
             "looks": days,
-            "clear_looks": clear_days,
+            "clear_looks": clear_days if grouping.clear_looks else None,
             "median_gap_days": None if isnan(median) else median,
             "longest_gap_days": None if isnan(longest) else int(longest),
             "first_sensing": times.parse(group.first) if group.first else None,

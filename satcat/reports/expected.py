@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from satcat import names
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED, NOTHING, Gap, Survey
+from satcat.mirrored import REJECTS_OPEN, Survey
 from satcat.reports import periods
 from satcat.reports.groups import Group, Grouping, Key
 from satcat.sync import scopes
 from satcat.tiles import Grid, intersecting
 from satcat.times import Interval
-from satcat.vouching import Kind, may_hold
+from satcat.vouched import NOT_MIRRORED, Held, together, widest
+from satcat.vouching import Kind
 
 COMPLETE, PARTLY, AHEAD = "complete", "partly", "ahead"
 
@@ -73,16 +75,18 @@ def complete(
 class States:
     """Tells how much of a row's place and time is mirrored: `complete`, `partly` or `not mirrored`; or that it lies `ahead`.
 
-    Rows are many and alike, so that what is known of one is kept for the next.
+    A row of a month, say, is held to all of that month, and a row of all times to those that the filters mean. Rows are
+    many and alike, so that what is known of one is kept for the next.
+
+    Args:
+        by_type: each row is of one product type; else it speaks of all that was asked for, whatever is there.
     """
 
-    def __init__(self, survey: Survey) -> None:
-        self._asked, self._vouched = survey.asked, survey.vouched
-        self._gaps: dict[str | None, list[Gap]] = {}
-        for gap in survey.gaps:
-            self._gaps.setdefault(gap.tile, []).append(gap)
-        self._known: dict[str, dict[tuple[Any, ...], str]] = {}
-        self._of_alike: dict[tuple[Any, ...], dict[tuple[Any, ...], str]] = {}
+    def __init__(self, survey: Survey, filters: SearchFilters, *, by_type: bool) -> None:
+        self._asked, self._vouched, self._filters = survey.asked, survey.vouched, filters
+        self._all = None if by_type else (filters.collection, filters.product_type)
+        self._rejected = [gap for gap in survey.gaps if gap.reason == REJECTS_OPEN]
+        self._known: dict[tuple[Any, ...], str] = {}
 
     def of(self, key: Key, part: Interval | None = None) -> str:
         """The state of a row.
@@ -90,43 +94,74 @@ class States:
         Args:
             part: of the row's time only this.
         """
-        known = self._known.get(key.place)
-        if known is None:
-            known = self._known[key.place] = self._known_of(key)
-        alike = (key.collection, key.product_type, key.period, part)
-        state = known.get(alike)
+        held = self._vouched.get(key.tile, self._vouched.get(None, ()))
+        # many places share what is mirrored of them, and the survey keeps it
+        alike = (id(held), key.tile is None, key.collection, key.product_type, key.period, part)
+        state = self._known.get(alike)
         if state is None:
-            state = known[alike] = self._state(key, part)
+            states = {self._state(each, part) for each in {key, self._whole(key)}}
+            state = self._known[alike] = states.pop() if len(states) == 1 else PARTLY
         return state
 
-    def _known_of(self, key: Key) -> dict[tuple[Any, ...], str]:
-        """What is known of places like this one."""
-        own = key.place if key.tile in self._gaps or key.tile is None else None
-        return self._of_alike.setdefault((own, self._kinds(key.tile)), {})
+    def _whole(self, key: Key) -> Key:
+        """The row with all that it speaks of."""
+        if self._all is None:
+            return key
+        return key._replace(collection=self._all[0], product_type=self._all[1])
 
-    def _kinds(self, tile: str | None) -> tuple[Kind, ...]:
-        """What is mirrored there; of a whole area, anywhere."""
-        if tile is None:
-            return tuple({kind for kinds in self._vouched.values() for kind in kinds})
-        return self._vouched.get(tile, self._vouched.get(None, ()))
+    def end(self, key: Key) -> datetime | None:
+        """Where what is mirrored of a row ends; None: it does not, or nothing is."""
+        ends = [
+            one.mirrored[-1].end
+            for held in self._held(key)
+            for one in _concerned(held, self._whole(key))
+        ]
+        known = [end for end in ends if end is not None]
+        return max(known) if len(known) == len(ends) and known else None
+
+    def _held(self, key: Key) -> list[tuple[Held, ...]]:
+        """What is mirrored in its place; of a whole area, in each place."""
+        if key.tile is None:
+            return list({id(held): held for held in self._vouched.values()}.values()) or [()]
+        return [self._vouched.get(key.tile, self._vouched.get(None, ()))]
 
     def _state(self, key: Key, part: Interval | None) -> str:
-        asked = self._asked
-        for narrower in (periods.interval(key.period) if key.period else None, part):
-            asked = asked.intersection(narrower) if asked and narrower else asked
-        if asked is None:
+        time = self._asked
+        narrower = [periods.interval(key.period)] if key.period else []
+        narrower += [part] if part else []
+        for one in narrower:
+            time = time.intersection(one) if time else None
+        if time is None:
             return AHEAD
-        if key.collection and not may_hold(self._kinds(key.tile), key.collection, key.product_type):
-            return NOT_MIRRORED
-        places = self._gaps if key.tile is None else (None, key.tile)
-        gaps = [
-            gap for gap in chain.from_iterable(self._gaps.get(place, ()) for place in places)
-            if gap.concerns(key.collection, key.product_type, key.tile) and gap.interval.intersection(asked)
-        ]  # fmt: skip
-        if not gaps:
+        found = set()
+        for held in self._held(key):
+            concerned = _concerned(held, key)
+            found |= {self._of_held(one, time, is_narrowed=bool(narrower)) for one in concerned}
+            found |= set() if concerned else {NOT_MIRRORED}
+        if found == {COMPLETE} and any(
+            gap.concerns(key.collection, key.product_type, key.tile) for gap in self._rejected
+        ):
+            return PARTLY
+        return found.pop() if len(found) == 1 else PARTLY
+
+    def _of_held(self, held: Held, time: Interval, *, is_narrowed: bool) -> str:
+        meant = [time] if is_narrowed else held.meant(self._filters)
+        past = [part for whole in meant if (part := whole.intersection(time))]
+        lacking = [one for part in past for one in held.lacking(part)]
+        if not lacking:
             return COMPLETE
-        missing = [gap.interval for gap in gaps if gap.reason in (NOTHING, NOT_MIRRORED)]
-        return PARTLY if asked.minus(missing) else NOT_MIRRORED
+        missing = [interval for interval, reason in lacking if reason == NOT_MIRRORED]
+        return PARTLY if any(part.minus(missing) for part in past) else NOT_MIRRORED
+
+
+def _concerned(held: Sequence[Held], key: Key) -> list[Held]:
+    """What of the things mirrored in a place a row speaks of: one that has all of its type, if there is any."""
+    if key.collection is None:
+        return widest(held)
+    kind = Kind(key.collection, key.product_type)
+    if whole := [one for one in held if one.kind.includes(kind)]:
+        return [together(whole)]
+    return widest(one for one in held if kind.includes(one.kind))
 
 
 def _rows(
@@ -155,7 +190,7 @@ def _span(
 ) -> tuple[str | None, ...]:
     """The periods of which a place has rows; None if nothing says which."""
     end = survey.asked.end if survey.asked and filters.end else None
-    known = [] if filters.start and end else [group.key.period or "" for group in found]
+    known = [group.key.period or "" for group in found]
     first = periods.of(filters.start, grouping.length) if filters.start else min(known, default="")
-    last = periods.before(end, grouping.length) if end else max(known, default="")
+    last = max([*known, *([periods.before(end, grouping.length)] if end else [])], default="")
     return periods.span(first, last) if first and last else (None,)

@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from satcat.errors import TimeError
+
 Days: TypeAlias = npt.NDArray[np.int32]
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -21,7 +23,7 @@ STORED = 27
 _DIGITS = (0, 1, 2, 3, 5, 6, 8, 9)  # where its date has them
 _MONTH = 7  # characters of a month
 _LONGEST_MONTH = 31
-_DIGIT_0 = ord("0")
+_DIGIT_0, _LAST = ord("0"), ord("Z")
 _EPOCH = date(1970, 1, 1)
 NO_DAYS: Days = np.empty(0, np.int32)
 _SHIFT = 1 << 20  # more days than the calendar has before 1970, year 1 being its first
@@ -48,8 +50,15 @@ class Period(NamedTuple):
 
 
 def parse(packed: str) -> Days:
-    """The days of instants in stored form that are joined without anything between."""
-    characters = np.frombuffer(packed.encode("ascii"), np.uint8).reshape(-1, STORED)
+    """The days of instants in stored form that are joined without anything between.
+
+    Raises:
+        TimeError: one is in another form, as other programs may have stored it.
+    """
+    text = np.frombuffer(packed.encode("ascii", "replace"), np.uint8)
+    characters = text[: len(text) // STORED * STORED].reshape(-1, STORED)
+    if characters.size < text.size or (characters[:, -1] != _LAST).any():
+        raise TimeError("a stored sensing_start is no instant in UTC: `satcat db check` names it")
     digits = characters[:, _DIGITS].astype(np.int32) - _DIGIT_0
     year = digits[:, :4] @ np.array([1000, 100, 10, 1], np.int32)
     month = digits[:, 4] * 10 + digits[:, 5]

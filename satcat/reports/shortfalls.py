@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 
 from satcat.conditions import where_errors
 from satcat.filters import SearchFilters
-from satcat.mirrored import NOT_MIRRORED, Survey
+from satcat.mirrored import Survey
 from satcat.reports import coverage, expected, looks
 from satcat.reports.expected import COMPLETE, Row, States
 from satcat.reports.groups import CLEAR
 from satcat.reports.looks import Period
 from satcat.tiles import Grid
 from satcat.times import Interval
+from satcat.vouched import NOT_MIRRORED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,39 +68,46 @@ def shortfalls(
     survey, rows = coverage.rows(
         connection, filters, by, columns={"looks", "clear_looks"}, clear=clear, grid=grid
     )
-    states = expected.States(survey)
+    states = expected.States(survey, filters, by_type="product-type" in by)
     with where_errors(filters):
         for row in rows:
-            for period in _periods(row, survey, days, least):
-                yield _told(row, states, period)
+            if (asked := _asked(row, survey, states, filters)) is None:
+                continue
+            for period in _periods(row, asked, days, least):
+                yield _told(row, asked, states, period)
 
 
-def _periods(row: Row, survey: Survey, days: int, least: int | None) -> list[Period | None]:
+def _asked(row: Row, survey: Survey, states: States, filters: SearchFilters) -> Interval | None:
+    """The time in which a row can fall short; an end left open is that of what is mirrored. None: it lies ahead."""
+    asked = survey.asked
+    end = states.end(row.key) if filters.end is None else None
+    return (asked and end and asked.intersection(Interval(None, end))) or asked
+
+
+def _periods(row: Row, asked: Interval, days: int, least: int | None) -> list[Period | None]:
     """A row's short periods; None stands for one that has no beginning."""
     seen = None if row.group is None else row.group.clear_days if least else row.group.days
-    if survey.asked is None:
-        return []  # it lies ahead
-    if survey.asked.start is not None:
-        first = looks.from_date(survey.asked.start.date())
+    if asked.start is not None:
+        first = looks.from_date(asked.start.date())
     elif row.group is not None:
         first = int(row.group.days.min())
     else:
         return [None]
-    assert survey.asked.end is not None
-    end = looks.from_date((survey.asked.end - timedelta(microseconds=1)).date()) + 1
+    assert asked.end is not None
+    end = looks.from_date((asked.end - timedelta(microseconds=1)).date()) + 1
     found = looks.short_periods(
         looks.NO_DAYS if seen is None else seen, first, end, longest=days, least=least or 1
     )
     return list(found)
 
 
-def _told(row: Row, states: States, period: Period | None) -> Shortfall:
+def _told(row: Row, asked: Interval, states: States, period: Period | None) -> Shortfall:
     key = row.key
     start, end = (
         (looks.to_date(period.first), looks.to_date(period.end)) if period else (None, None)
     )
-    part = Interval(_midnight(start), _midnight(end)) if start and end else None
-    state = states.of(key, part)
+    part = Interval(_midnight(start), _midnight(end)) if start and end else asked
+    state = states.of(key, part.intersection(asked))
     return Shortfall(
         tile_id=key.place, collection=key.collection, product_type=key.product_type,
         relative_orbit=key.relative_orbit, gap_start=start, gap_end=end,

@@ -24,6 +24,7 @@ from satcat.functions import as_text, exactly, joined, json_array, unindexed, wi
 from satcat.models import downloads, products, tile_months, tile_years
 from satcat.reports import looks, periods
 from satcat.reports.groups import CLEAR, Group, Grouping, Key, Outlines, merged
+from satcat.tiles import exists
 
 #: Filters on columns that the index of tiles holds.
 _INDEXED = {
@@ -184,7 +185,11 @@ def _outlines(
     connection: Connection, filters: SearchFilters, grouping: Grouping, batch: list[Group]
 ) -> dict[Key, Outlines]:
     """The footprints of these groups, each once."""
-    named = sorted({group.key.place for group in batch})
+    named = sorted(place for place in {group.key.place for group in batch} if exists(place))
+    if (
+        not named
+    ):  # ids that no grid has, as other programs may store them, have no outline to cover
+        return {}
     clear = sa.func.coalesce(products.c.cloud_cover <= grouping.clear, sa.false())
     asked = replace(filters, tile_id=named)
     statement = sa.select(*_keys(grouping), products.c.footprint, clear).where(

@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from satcat import integrity
-from satcat.mirrored import NOT_FINISHED, survey
+from satcat.mirrored import survey
 from satcat.models import products, sync_windows
 from satcat.sandbox import REMOVED
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
 from satcat.sync.verify import verify
+from satcat.vouched import NOT_FINISHED
 from tests.engines import ANY_VALUE, RTREE, plainly
 
 from .conftest import ALL, fill, mirrored, truth

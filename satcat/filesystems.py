@@ -36,12 +36,22 @@ def is_frozen(path: Path) -> bool:
     SQLite then needs to be told that the file does not change; else it looks for a log that it cannot make.
     """
     log = path.with_name(path.name + "-wal")
-    ours = os.access in os.supports_effective_ids
-    return (
-        path.is_file()
-        and not os.access(path.absolute().parent, os.W_OK, effective_ids=ours)
-        and not (log.exists() and log.stat().st_size)
-    )
+    has_log = log.exists() and log.stat().st_size
+    return path.is_file() and not takes_files(path.absolute().parent) and not has_log
+
+
+def takes_files(folder: Path) -> bool:
+    """Tell whether we may put files into a folder."""
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def state(path: Path) -> tuple[int, ...] | None:
+    """What shows that a file was written since: it has another one then; None: it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def uri(path: Path) -> str:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, RootTransaction, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from satcat import filesystems, locks
 from satcat.batches import batches
@@ -187,15 +187,44 @@ class SqliteDatabase(Database):
         return KeyboardInterrupt() if is_interrupt(error) else _translate(self.name, error)
 
 
+class _AsItIs(sqlite3.Connection):
+    """A connection that was told that the file does not change; whose `state` it had then."""
+
+    state: tuple[int, ...] | None = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Connect in whatever way the file allows just now: others may write where we may not."""
+    how: dict[str, Any] = {"timeout": 30, "check_same_thread": False}
+    if not filesystems.is_frozen(path):
+        connection: sqlite3.Connection = sqlite3.connect(path, **how)
+        return connection
+    state = filesystems.state(path)
+    as_it_is: _AsItIs = sqlite3.connect(filesystems.uri(path), uri=True, factory=_AsItIs, **how)
+    as_it_is.state = state
+    return as_it_is
+
+
+def _fits(connection: sqlite3.Connection, path: Path) -> bool:
+    """Tell whether a connection still reads the file in the way that `_connect` would now."""
+    if not isinstance(connection, _AsItIs):
+        return not filesystems.is_frozen(path)
+    return filesystems.is_frozen(path) and connection.state == filesystems.state(path)
+
+
 def _engine(path: Path, *, create: bool) -> Engine:
     url = sa.URL.create("sqlite", database=str(path))  # as text, a path could hold a ? of its own
-    how: dict[str, Any] = {"timeout": 30, "check_same_thread": False}
+    # a thread may have any number of iterators open, each with a connection of its own
+    engine = sa.create_engine(url, creator=lambda: _connect(path), max_overflow=-1)
     if filesystems.is_frozen(path):
         logger.warning("%s is read as it is, for its folder cannot be written to", path)
-        where = filesystems.uri(path)
-        engine = sa.create_engine(url, creator=lambda: sqlite3.connect(where, uri=True, **how))
-    else:
-        engine = sa.create_engine(url, connect_args=how)
+    if not filesystems.takes_files(path.absolute().parent):
+
+        @event.listens_for(engine, "checkout")
+        def _on_checkout(connection: sqlite3.Connection, *_: object) -> None:
+            if not _fits(connection, path):
+                raise DisconnectionError  # the pool makes another
+
     wal_is_safe = not filesystems.is_network(path)
 
     @event.listens_for(engine, "connect")
@@ -273,6 +302,10 @@ def _translate(where: str, error: object) -> CatalogueError | None:
     text = str(error)
     if "file is not a database" in text or "file is encrypted" in text:
         return CatalogueForeignError(where, "the file is no SQLite database")
+    if "malformed" in text and filesystems.is_frozen(Path(where)):
+        return CatalogueError(
+            f"{where} was read as it is, and may have been written meanwhile: try again ({text})"
+        )
     if "malformed" in text or "Could not decode to UTF-8" in text:
         return CatalogueDamagedError(where, text)
     if "disk I/O error" in text:  # what a quota gives, too

@@ -21,7 +21,7 @@ from satcat.catalogue import Catalogue
 from satcat.database import Database
 from satcat.errors import FilterError
 from satcat.filters import SearchFilters
-from satcat.models import downloads
+from satcat.models import downloads, products
 from satcat.products import SatelliteImage
 from satcat.sync.store import store
 
@@ -354,3 +354,18 @@ def test_a_share_counts_only_what_is_known_to_be_covered(
         == {"all", "half"}
     )
     assert ids(database, SearchFilters(bbox=(10, 40, 12, 42)), covers=0.51, sort="name") == ["all"]
+
+
+def test_an_outline_that_crosses_itself_covers_what_lies_in_its_lobes(
+    database: Database, make_product: Make
+) -> None:
+    bow = "POLYGON ((9 39, 13 43, 13 39, 9 43, 9 39))"
+    add(database, make_product(id="whole", **outlined(AREA)), make_product(id="bow"))
+    with database.write() as connection:
+        crossed = {"footprint": shapely.from_wkt(bow).wkb} | dict(
+            zip(("west", "south", "east", "north"), (9.0, 39.0, 13.0, 43.0), strict=True)
+        )
+        connection.execute(sa.update(products).where(products.c.id == "bow").values(**crossed))
+    filters = SearchFilters(geometry=AREA)
+    assert set(ids(database, filters, covers=0.4)) == {"whole", "bow"}
+    assert ids(database, filters, covers=0.6) == ["whole"]

@@ -25,7 +25,7 @@ from satcat.errors import (
 )
 from satcat.models import SCHEMA_VERSION, downloads, tiles
 from satcat.readonly import sqlite as readonly
-from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
+from satcat.sqlite import APPLICATION_ID, PAGE_SIZE, SqliteDatabase
 from tests.engines import CATALOGUE_FILE
 
 
@@ -331,6 +331,57 @@ def test_a_catalogue_where_nobody_may_write_is_read_as_it_is_and_that_is_said(
     assert "read as it is" in caplog.text
     rows = readonly.query(frozen, "SELECT count(*) FROM tiles")
     assert next(iter(rows))[0] > 50_000
+
+
+@contextlib.contextmanager
+def owner_of(path: Path) -> Iterator[None]:
+    """As somebody who may write there."""
+    reader = os.geteuid()
+    os.seteuid(os.getuid())
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    try:
+        yield
+    finally:
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        os.seteuid(reader)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no such permissions there")
+def test_who_may_only_read_sees_what_others_write_meanwhile(frozen: Path) -> None:
+    row = "INSERT INTO downloads (product_id) VALUES (?)"
+    queued = sa.select(sa.func.count()).select_from(downloads)
+
+    def seen() -> int:
+        with opened.read() as connection:
+            return connection.scalar(queued) or 0
+
+    with Database.open(frozen) as opened:
+        assert seen() == 0
+        with owner_of(frozen):
+            writer = sqlite3.connect(frozen)
+            writer.executemany(row, [(f"{n:036}",) for n in range(2000)])
+            writer.commit()
+        assert seen() == 2000  # from the log, which is there now
+        with owner_of(frozen):
+            writer.close()
+        assert seen() == 2000
+        opened.engine.dispose()
+        for left in (100, 7):  # from the file, which the owner has folded the log into each time
+            with owner_of(frozen), contextlib.closing(sqlite3.connect(frozen)) as writer, writer:
+                writer.execute("DELETE FROM downloads WHERE product_id >= ?", (f"{left:036}",))
+            assert not frozen.with_name(frozen.name + "-wal").exists()
+            assert seen() == left
+
+
+def test_a_thread_may_have_any_number_of_iterators_open(database: Database) -> None:
+    if not isinstance(database, SqliteDatabase):
+        pytest.skip("a server has only so many sessions")
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            connection = stack.enter_context(database.read())
+            assert connection.scalar(sa.select(sa.func.count()).select_from(downloads)) == 0
 
 
 def test_a_copy_of_a_server_says_that_it_cannot_be_written() -> None:

@@ -44,7 +44,7 @@ LINES = (
     {"columns"},
     {"functions"},
     {"models", "api", "vouching", "sandbox"},
-    {"upgrades", "integrity", "compat"},
+    {"upgrades", "integrity", "compat", "vouched"},
     {"database"},
     {"sqlite", "postgresql"},
     {"conditions", "spatial_index", "readonly", "snapshots"},

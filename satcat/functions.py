@@ -287,9 +287,14 @@ def insert_or_leave(dialect: Dialect, table: sa.Table) -> Any:
 
 
 def analyze(connection: Connection, tables: Iterable[sa.Table]) -> None:
-    """Let a server know at once what it holds now; of itself it would, a minute later. SQLite does without."""
+    """Let a server know at once what it holds now; of itself it would, a minute later. SQLite does without.
+
+    A table that somebody else is just vacuuming, say, is left to the server.
+    """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
+        connection.exec_driver_sql(
+            f"ANALYZE (SKIP_LOCKED) {', '.join(table.name for table in tables)}"
+        )
 
 
 class alone_with(FunctionElement[Any]):  # noqa: N801

@@ -38,6 +38,7 @@ APPLICATION_ID = 0x53415443
 #: In bytes. A product's id and tile lie at random in their indexes, so that each product that is stored writes some pages
 #: whole, twice: with 16 KiB half as much again would be written, and 4 KiB hold rows of 1.5 kB badly.
 PAGE_SIZE = 8192
+_CHECKPOINT = 1 << 26  # bytes of log
 _MIN_SQLITE = (3, 38, 0)
 _LOOK = 2000  # milliseconds between two looks at whether to wait on
 _TURN = 0.5  # seconds that a thread queues up behind the others
@@ -109,14 +110,13 @@ class SqliteDatabase(Database):
 
     @contextlib.contextmanager
     def _writing(self, *, durable: bool) -> Iterator[Connection]:
-        safety = ("synchronous = FULL", "synchronous = NORMAL") if durable else None
-        with self._under(safety) as connection:
+        with self._under(("synchronous", "FULL") if durable else None) as connection:
             yield connection
 
     @contextlib.contextmanager
     def _migrating(self) -> Iterator[Connection]:
         """With foreign keys off: else rebuilding a table would delete the rows that refer to it."""
-        with self._under(("foreign_keys = OFF", "foreign_keys = ON")) as connection:
+        with self._under(("foreign_keys", "OFF")) as connection:
             before = _dangling(connection)
             yield connection
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -128,19 +128,14 @@ class SqliteDatabase(Database):
                 )
 
     @contextlib.contextmanager
-    def _under(self, pragmas: tuple[str, str] | None) -> Iterator[Connection]:
-        """A write, with one pragma set before it and another after it: inside a transaction they have no effect."""
+    def _under(self, pragma: tuple[str, str] | None) -> Iterator[Connection]:
+        """A write, with a pragma set meanwhile: inside a transaction that has no effect."""
         with self._in_turn(), self.engine.connect() as opened:
             driver: Any = opened.connection.driver_connection
             connection = opened.execution_options(satcat_write=True)
-            if pragmas:
-                driver.execute(f"PRAGMA {pragmas[0]}")
-            try:
-                with self._begun(connection):
-                    yield connection
-            finally:
-                if pragmas:
-                    driver.execute(f"PRAGMA {pragmas[1]}")
+            meanwhile = _set(driver, *pragma) if pragma else contextlib.nullcontext()
+            with meanwhile, self._begun(connection):
+                yield connection
 
     @contextlib.contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -160,8 +155,7 @@ class SqliteDatabase(Database):
             return connection.begin()
         driver: Any = connection.connection.driver_connection
         (usual,) = driver.execute("PRAGMA busy_timeout").fetchone()
-        driver.execute(f"PRAGMA busy_timeout = {min(usual, _LOOK)}")
-        try:
+        with _set(driver, "busy_timeout", str(min(usual, _LOOK))):
             while True:
                 try:
                     return connection.begin()
@@ -169,8 +163,6 @@ class SqliteDatabase(Database):
                     known = self.named(error.orig)
                     if not isinstance(known, CatalogueBusyError) or not self._goes_on(known):
                         raise
-        finally:
-            driver.execute(f"PRAGMA busy_timeout = {usual}")
 
     def _table_names(self, connection: Connection) -> set[str]:
         return set(connection.scalars(sa.text("SELECT name FROM sqlite_master")))
@@ -210,6 +202,17 @@ def _fits(connection: sqlite3.Connection, path: Path) -> bool:
     if not isinstance(connection, _AsItIs):
         return not filesystems.is_frozen(path)
     return filesystems.is_frozen(path) and connection.state == filesystems.state(path)
+
+
+@contextlib.contextmanager
+def _set(driver: sqlite3.Connection, pragma: str, value: str) -> Iterator[None]:
+    """Set a pragma, and afterwards what it was before."""
+    (usual,) = driver.execute(f"PRAGMA {pragma}").fetchone()
+    driver.execute(f"PRAGMA {pragma} = {value}")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA {pragma} = {usual}")
 
 
 def _engine(path: Path, *, create: bool) -> Engine:
@@ -262,10 +265,13 @@ def _set_pragmas(connection: sqlite3.Connection, *, create: bool, wal_is_safe: b
             sqlite3.OperationalError
         ):  # a read-only or busy file keeps what it has
             connection.execute(f"PRAGMA journal_mode = {journal}")
+    # without a log, NORMAL might lose the file in a power cut, and not only the last transactions
+    safe = "NORMAL" if wal_is_safe else "FULL"
+    # each checkpoint rewrites every page touched since the last one
+    pages = _CHECKPOINT // int(str(pragma("page_size")))
     connection.executescript(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -24576;"
-        # in pages: a checkpoint every 64 MB, for each rewrites every page touched since the last one
-        "PRAGMA wal_autocheckpoint = 8192; PRAGMA journal_size_limit = 67108864;"
+        f"PRAGMA synchronous = {safe}; PRAGMA foreign_keys = ON; PRAGMA cache_size = -24576;"
+        f"PRAGMA wal_autocheckpoint = {pages}; PRAGMA journal_size_limit = {_CHECKPOINT};"
     )
 
 

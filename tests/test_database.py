@@ -297,6 +297,8 @@ def test_on_a_network_file_system_there_is_no_log_of_wal(
     )
     with Database.open(catalogue_path) as opened, opened.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "delete"
+        full = 2
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == full
     assert "network file system" in caplog.text
 
 

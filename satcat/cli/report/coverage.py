@@ -80,7 +80,7 @@ _SPLIT = {"product_type": "product-type", "relative_orbit": "orbit"}
     metavar="DAYS",
     type=click.IntRange(1),
     help="Instead list the periods of more than DAYS days without a look; with --min-clear N, those with fewer than N "
-    "clear ones. The ends of the asked time count like looks.",
+    "clear ones. The ends of the asked time count like looks; where no end was given, that of what is mirrored.",
 )
 @click.option("--grid", type=click.Choice(["mgrs", "wrs2"]), help="Only tiles of this grid.")
 @options.strict

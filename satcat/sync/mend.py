@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -91,15 +92,17 @@ class Mender:
         Raises:
             DeleteLimitError: with those before, there are too many to believe it; none of these was asked for.
         """
-        limit = self.delete_limit()
+        if not ids:  # as nearly always; the limit takes a second to count in a large scope
+            return []
         self._missing += len(ids)
-        if self._missing > limit:
-            raise DeleteLimitError(self._missing, limit)
+        if self._missing > self.delete_limit:
+            raise DeleteLimitError(self._missing, self.delete_limit)
         answers = self._job.api.get(ids, self._job.scope.collection)
         return [i for i, answer in answers if self._settle(i, answer, slice_)]
 
+    @cached_property
     def delete_limit(self) -> int:
-        """How many products may be missing in one run."""
+        """How many products may be missing in one run: of what the scope held when that was first asked."""
         if self._job.options.max_delete is not None:
             return self._job.options.max_delete
         with self._job.database.read() as connection:

@@ -207,8 +207,9 @@ def _scope(row: Row[tuple[object, ...]]) -> Scope:
 
 def count(connection: Connection, scope: Scope) -> int:
     """How many products the scope holds."""
-    pks = sa.select(sa.func.count(sa.distinct(scope_products.c.pk)))
-    return connection.scalar(pks.where(scope_products.c.scope_id == scope.id)) or 0
+    pk = scope_products.c.pk if len(scope.slices) == 1 else sa.distinct(scope_products.c.pk)
+    held = sa.select(sa.func.count(pk)).where(scope_products.c.scope_id == scope.id)
+    return connection.scalar(held) or 0
 
 
 class Local(NamedTuple):

@@ -25,7 +25,7 @@ from satcat.errors import (
 )
 from satcat.models import SCHEMA_VERSION, downloads, tiles
 from satcat.readonly import sqlite as readonly
-from satcat.sqlite import APPLICATION_ID, PAGE_SIZE, SqliteDatabase
+from satcat.sqlite import APPLICATION_ID, PAGE_SIZE
 from tests.engines import CATALOGUE_FILE
 
 
@@ -377,9 +377,8 @@ def test_who_may_only_read_sees_what_others_write_meanwhile(frozen: Path) -> Non
             assert seen() == left
 
 
+@CATALOGUE_FILE
 def test_a_thread_may_have_any_number_of_iterators_open(database: Database) -> None:
-    if not isinstance(database, SqliteDatabase):
-        pytest.skip("a server has only so many sessions")
     with contextlib.ExitStack() as stack:
         for _ in range(40):
             connection = stack.enter_context(database.read())

@@ -18,6 +18,7 @@ from satcat.models import deleted_products
 from satcat.sandbox import Sandbox
 from satcat.sync.engine import sync
 from satcat.sync.report import SyncOptions
+from tests.engines import PLAN
 
 from .conftest import ALL, fill, mirrored, source_of, truth
 from .test_dense import check_polite
@@ -48,6 +49,31 @@ def test_a_sync_gets_over_what_passes(database, sandbox, api, kind, options, mat
     assert sync(database, api, options=SyncOptions(recheck=50)).exit_code == 0
     assert mirrored(database) == truth(sandbox)
     assert first.exit_code in (0, 6)
+
+
+@PLAN
+def test_a_sync_that_changes_nothing_reads_no_product_that_it_was_not_told_of(
+    database, sandbox, api
+):
+    """Ten million of them are 20 GB."""
+    fill(sandbox, 30)
+    sync(database, api, ALL)
+    sandbox.clock.advance(60)
+    asked: list[tuple[str, object]] = []
+
+    def note(connection, cursor, statement, parameters, context, many):
+        if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")) and not many:
+            asked.append((statement, parameters))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    assert sync(database, api, options=SyncOptions(recheck=50)).exit_code == 0
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+    assert any("FROM products" in statement for statement, _ in asked)
+    with database.read() as connection:
+        for statement, parameters in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            for *_, step in plan.all():
+                assert not step.startswith("SCAN products") or "COVERING INDEX" in step, statement
 
 
 def test_an_outage_gives_one_clear_message_and_leaves_the_mirror_usable(database, sandbox, api):

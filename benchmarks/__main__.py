@@ -2,7 +2,7 @@
 
     python -m benchmarks                        all of it, with catalogues of up to a million products: 25 minutes
     python -m benchmarks --rows 1e7 --keep      up to ten million: 25 minutes and 15 GB more; kept here
-    python -m benchmarks sync --synced 1e7      mirrors up to ten million: 45 minutes and 20 GB more
+    python -m benchmarks sync --synced 1e7      mirrors up to ten million: an hour and 20 GB more
     python -m benchmarks sync downloads         these parts only
     python -m benchmarks --tiny                 a minute or two: only shows that all of it works
 

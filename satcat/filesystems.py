@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 _NETWORK_FILESYSTEMS = {
     "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs",
     "glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.ceph",
 }  # fmt: skip
+
+
+_FRESH = 60  # seconds
 
 
 def is_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
@@ -52,6 +56,14 @@ def state(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def is_fresh(path: Path) -> bool:
+    """Tell whether a file was written within the last minute."""
+    try:
+        return time.time() - path.stat().st_mtime < _FRESH
+    except OSError:
+        return False
 
 
 def uri(path: Path) -> str:

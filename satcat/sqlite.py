@@ -216,16 +216,19 @@ def _set(driver: sqlite3.Connection, pragma: str, value: str) -> Iterator[None]:
 
 
 def _engine(path: Path, *, create: bool) -> Engine:
+    path = path.absolute()  # once, for the process may go to another folder
     url = sa.URL.create("sqlite", database=str(path))  # as text, a path could hold a ? of its own
     # a thread may have any number of iterators open, each with a connection of its own
     engine = sa.create_engine(url, creator=lambda: _connect(path), max_overflow=-1)
     if filesystems.is_frozen(path):
         logger.warning("%s is read as it is, for its folder cannot be written to", path)
-    if not filesystems.takes_files(path.absolute().parent):
+    if not filesystems.takes_files(path.parent):
 
         @event.listens_for(engine, "checkout")
-        def _on_checkout(connection: sqlite3.Connection, *_: object) -> None:
-            if not _fits(connection, path):
+        def _on_checkout(connection: sqlite3.Connection, record: Any, _: object) -> None:
+            was_used = record.info.get("used", False)  # forgotten with the connection
+            record.info["used"] = True
+            if was_used and not _fits(connection, path):
                 raise DisconnectionError  # the pool makes another
 
     wal_is_safe = not filesystems.is_network(path)
@@ -305,10 +308,10 @@ def _dangling(connection: Connection) -> Counter[str]:
 
 
 def _translate(where: str, error: object) -> CatalogueError | None:
-    text = str(error)
+    text, file = str(error), Path(where)
     if "file is not a database" in text or "file is encrypted" in text:
         return CatalogueForeignError(where, "the file is no SQLite database")
-    if "malformed" in text and filesystems.is_frozen(Path(where)):
+    if "malformed" in text and filesystems.is_frozen(file) and filesystems.is_fresh(file):
         return CatalogueError(
             f"{where} was read as it is, and may have been written meanwhile: try again ({text})"
         )

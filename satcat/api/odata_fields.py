@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -28,7 +28,6 @@ _CHECKSUMS = {
     "MD5": re.compile(r"(?!0*\Z)[0-9a-f]{32}", re.ASCII).fullmatch,
     "BLAKE3": re.compile(r"(?!0*\Z)[0-9a-f]{64}", re.ASCII).fullmatch,
 }
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MAX_CHECKSUMS = 20
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 
@@ -214,4 +213,4 @@ def _dated(items: list[object], digest: str) -> tuple[datetime, str]:
         for item in items[:_MAX_CHECKSUMS]
         if isinstance(item, dict) and _checksum(item)[1] == digest
     ]
-    return max((date for date in dates if date), default=_LONG_AGO), digest
+    return max((date for date in dates if date), default=times.FIRST), digest

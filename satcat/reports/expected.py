@@ -94,7 +94,7 @@ class States:
         Args:
             part: of the row's time only this.
         """
-        held = self._vouched.get(key.tile, self._vouched.get(None, ()))
+        held = self._in_tile(key.tile)
         # many places share what is mirrored of them, and the survey keeps it
         alike = (id(held), key.tile is None, key.collection, key.product_type, key.period, part)
         state = self._known.get(alike)
@@ -123,7 +123,11 @@ class States:
         """What is mirrored in its place; of a whole area, in each place."""
         if key.tile is None:
             return list({id(held): held for held in self._vouched.values()}.values()) or [()]
-        return [self._vouched.get(key.tile, self._vouched.get(None, ()))]
+        return [self._in_tile(key.tile)]
+
+    def _in_tile(self, tile: str | None) -> tuple[Held, ...]:
+        """What is mirrored of a tile; None: wherever."""
+        return self._vouched.get(tile, self._vouched.get(None, ()))
 
     def _state(self, key: Key, part: Interval | None) -> str:
         time = self._asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 
 from satcat import times
@@ -19,7 +19,7 @@ def of(moment: datetime, length: int) -> str:
 
 def before(bound: datetime, length: int) -> str:
     """The period that the last instant before this one is in; empty if there is none."""
-    is_first = bound == datetime.min.replace(tzinfo=UTC)
+    is_first = bound == times.FIRST
     return "" if is_first else of(bound - times.MICROSECOND, length)
 
 
